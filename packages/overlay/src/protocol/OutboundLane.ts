@@ -1,0 +1,168 @@
+/**
+ * One FIFO of messages to send: a ring that grows and shrinks, whose first entries may be in flight.
+ *
+ * Entries enter at the back and leave at the front when their write is complete, or from anywhere behind the entries in
+ * flight when they are shed. Taking for a write goes strictly from the front, so the entries in flight are a prefix.
+ *
+ * `clear` empties the whole lane as stellar-core does, entries in flight included. Those are being written and will
+ * complete all the same: they are counted as `ghosts` and absorbed by the next completions, which arrive in the order of
+ * taking. So a completion never removes an entry that was queued after the clearing.
+ *
+ * @internal
+ */
+import { invariant } from "../internal/invariant.ts"
+import type { StellarMessage } from "../wire/StellarMessage.ts"
+
+const SMALLEST = 8
+/** An emptied ring keeps at most this many places. */
+const KEPT_WHEN_EMPTY = 256
+
+export class OutboundLane<Message extends StellarMessage = StellarMessage> {
+  #messages: Array<Message | undefined> = new Array<Message | undefined>(SMALLEST).fill(undefined)
+  #times: Array<number> = new Array<number>(SMALLEST).fill(0)
+  #keys: Array<number> = new Array<number>(SMALLEST).fill(0)
+  #head = 0
+  #ghosts = 0
+
+  /** Entries, those in flight included. */
+  length = 0
+  /** Entries at the front that are being written. */
+  inFlight = 0
+  /** StellarMessage bytes of all entries. */
+  bytes = 0
+  /** StellarMessage bytes of the entries in flight. */
+  bytesInFlight = 0
+
+  push(message: Message, time: number, key: number): void {
+    if (this.length === this.#messages.length) this.#resize(2 * this.length)
+    const at = (this.#head + this.length) & (this.#messages.length - 1)
+    this.#messages[at] = message
+    this.#times[at] = time
+    this.#keys[at] = key
+    this.length++
+    this.bytes += message.size
+  }
+
+  messageAt(index: number): Message {
+    return this.#messages[(this.#head + index) & (this.#messages.length - 1)]!
+  }
+
+  timeAt(index: number): number {
+    return this.#times[(this.#head + index) & (this.#messages.length - 1)]!
+  }
+
+  /** The first entry at or behind `from` with a key, or -1. Linear, over an array of small integers. */
+  indexOfKey(key: number, from: number): number {
+    const keys = this.#keys
+    const mask = keys.length - 1
+    for (let i = from; i < this.length; i++) if (keys[(this.#head + i) & mask] === key) return i
+    return -1
+  }
+
+  /** Puts a message in the place of another that is not in flight. */
+  replaceAt(index: number, message: Message, time: number, key: number): void {
+    invariant(index >= this.inFlight && index < this.length, "an entry in flight was replaced")
+    const at = (this.#head + index) & (this.#messages.length - 1)
+    this.bytes += message.size - this.#messages[at]!.size
+    this.#messages[at] = message
+    this.#times[at] = time
+    this.#keys[at] = key
+  }
+
+  /** Marks the next entry behind those in flight as in flight. */
+  markInFlight(): void {
+    invariant(this.inFlight < this.length, "nothing is left to take")
+    this.bytesInFlight += this.messageAt(this.inFlight).size
+    this.inFlight++
+  }
+
+  /** The write of the oldest `count` entries in flight is complete: they leave. */
+  written(count: number): void {
+    invariant(count <= this.#ghosts + this.inFlight, "more writes were completed than begun")
+    const ghosts = Math.min(count, this.#ghosts)
+    this.#ghosts -= ghosts
+    for (let left = count - ghosts; left > 0; left--) {
+      const size = this.#shift().size
+      this.inFlight--
+      this.bytesInFlight -= size
+    }
+  }
+
+  /** Takes the front entry out at once, for lanes whose entries are never in flight. */
+  take(): Message {
+    invariant(this.length > 0 && this.inFlight === 0, "nothing to take out")
+    return this.#shift()
+  }
+
+  /** Sheds the entries not in flight that fail a test, keeping the order of the rest. Gives how many went. */
+  shed(keep: (message: Message) => boolean): number {
+    const mask = this.#messages.length - 1
+    let to = this.inFlight
+    for (let from = this.inFlight; from < this.length; from++) {
+      const source = (this.#head + from) & mask
+      const message = this.#messages[source]!
+      if (!keep(message)) {
+        this.bytes -= message.size
+        continue
+      }
+      const target = (this.#head + to++) & mask
+      this.#messages[target] = message
+      this.#times[target] = this.#times[source]!
+      this.#keys[target] = this.#keys[source]!
+    }
+    const shed = this.length - to
+    for (let i = to; i < this.length; i++) this.#messages[(this.#head + i) & mask] = undefined
+    this.length = to
+    if (to === 0) this.#reset()
+    return shed
+  }
+
+  /** Empties the lane; entries in flight become ghosts. */
+  clear(): void {
+    this.#ghosts += this.inFlight
+    this.length =
+      this.inFlight =
+      this.bytes =
+      this.bytesInFlight =
+        0
+    this.#reset()
+  }
+
+  #shift(): Message {
+    const message = this.#messages[this.#head]!
+    this.#messages[this.#head] = undefined
+    this.#head = (this.#head + 1) & (this.#messages.length - 1)
+    this.length--
+    this.bytes -= message.size
+    if (this.length === 0 && this.#messages.length > KEPT_WHEN_EMPTY) this.#reset()
+    return message
+  }
+
+  #reset(): void {
+    this.#head = 0
+    if (this.#messages.length <= KEPT_WHEN_EMPTY) {
+      this.#messages.fill(undefined)
+      return
+    }
+    this.#messages = new Array<Message | undefined>(SMALLEST).fill(undefined)
+    this.#times = new Array<number>(SMALLEST).fill(0)
+    this.#keys = new Array<number>(SMALLEST).fill(0)
+  }
+
+  #resize(capacity: number): void {
+    const mask = this.#messages.length - 1
+    const messages = new Array<Message | undefined>(capacity).fill(undefined)
+    const times = new Array<number>(capacity).fill(0)
+    const keys = new Array<number>(capacity).fill(0)
+    for (let i = 0; i < this.length; i++) {
+      const at = (this.#head + i) & mask
+      messages[i] = this.#messages[at]
+      times[i] = this.#times[at]!
+      keys[i] = this.#keys[at]!
+    }
+    this.#messages = messages
+    this.#times = times
+    this.#keys = keys
+    this.#head = 0
+  }
+}

@@ -1,0 +1,550 @@
+/**
+ * Everything one connection needs between its bytes and its messages: framing, validation, MACs, the handshake, flow
+ * control, outbound queues, liveness and query limits, as one synchronous machine.
+ *
+ * Bytes and the time go in by `receive`, messages by `send`, consumption by `settle`, the clock by `tick`. Out come
+ * batches of messages (`takeBatch`), slabs of bytes (`nextWrite`), events, and the next deadline. It reads no clock,
+ * draws no randomness and never throws for what a peer does: a violation ends it with exactly one `DropReason`.
+ *
+ * ```
+ * chunk -> FrameParser -> XdrValidator -> Hmac -> FlowControl -> handshake, own business or inbox -> takeBatch
+ * send  -> OutboundQueues -> FlowControl -> frames and MACs in one slab -> nextWrite
+ * ```
+ *
+ * Implements protocol.md sections 1.6, 2, 3, 4, 7 and 8 (stellar-core: `Peer.cpp`, `TCPPeer.cpp`).
+ *
+ * @since 0.1.0
+ */
+import * as DropReason from "../DropReason.ts"
+import { writeUint32 } from "../internal/bytes.ts"
+import * as AuthenticatedMessage from "../wire/AuthenticatedMessage.ts"
+import { FrameParser, MAX_BODY, MAX_UNAUTHENTICATED_BODY } from "../wire/Frame.ts"
+import { MessageType } from "../wire/MessageType.ts"
+import type { PeerAddress } from "../wire/PeerAddress.ts"
+import {
+  DontHave,
+  ErrorMsg,
+  fromBytes,
+  GetScpQuorumSet,
+  GetScpState,
+  isFlood,
+  SendMoreExtended,
+  type StellarMessage
+} from "../wire/StellarMessage.ts"
+import { validateStellarMessage } from "../wire/XdrValidator.ts"
+import { FlowControl } from "./FlowControl.ts"
+import type { FlowControlOptions } from "./FlowControlOptions.ts"
+import { type Admission, Handshake, type HandshakeConfig, type PeerState, type RemoteFacts, type Role } from "./Handshake.ts"
+import { Hmac } from "./Hmac.ts"
+import { type Batch, Inbox } from "./Inbox.ts"
+import type { LedgerContext } from "./LedgerContext.ts"
+import { Liveness, type LivenessOptions, pingHash } from "./Liveness.ts"
+import { OutboundBatch } from "./OutboundBatch.ts"
+import { OutboundQueues, type OutboundQueuesOptions } from "./OutboundQueues.ts"
+import { Priority } from "./Priority.ts"
+import type { PeerAuth } from "./PeerAuth.ts"
+import type { Now, Primitives } from "./Primitives.ts"
+import { QueryLimiter, type QueryLimiterOptions } from "./QueryLimiter.ts"
+import { RateLimiter, type RateLimiterOptions } from "./RateLimiter.ts"
+import { SessionStats } from "./SessionStats.ts"
+
+/**
+ * What one session is made of.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SessionOptions {
+  readonly role: Role
+  /** The other end of the socket. */
+  readonly remote: PeerAddress
+  readonly handshake: HandshakeConfig
+  readonly auth: PeerAuth
+  readonly crypto: Primitives
+  readonly admission: Admission
+  /** 32 fresh random bytes: the nonce of HELLO. */
+  readonly nonce: Uint8Array
+  /** 32 fresh random bytes, from which the hashes of pings are derived. */
+  readonly pingSecret: Uint8Array
+  readonly flow: FlowControlOptions
+  readonly queues: OutboundQueuesOptions
+  readonly liveness: LivenessOptions
+  readonly queries: QueryLimiterOptions
+  /** The per-peer rate policy; off when undefined. */
+  readonly rate: RateLimiterOptions | undefined
+  readonly ledger: LedgerContext
+  /**
+   * Who answers GET_TX_SET and GET_SCP_QUORUMSET: `decline` says DONT_HAVE at once and delivers nothing; `deliver` leaves
+   * them and GET_SCP_STATE to the consumer.
+   */
+  readonly answers: "decline" | "deliver"
+  /** The ledger for GET_SCP_STATE after authentication; undefined asks for nothing. */
+  readonly scpStateFrom: number | undefined
+}
+
+/**
+ * What happened inside a session, for whoever publishes it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SessionEvent =
+  | { readonly _tag: "Hello"; readonly remote: RemoteFacts }
+  | { readonly _tag: "Authenticated"; readonly remote: RemoteFacts }
+  | { readonly _tag: "ReadThrottled" }
+  | { readonly _tag: "ReadResumed"; readonly millis: number }
+  | { readonly _tag: "Dropped"; readonly reason: DropReason.DropReason; readonly authenticated: boolean }
+
+/**
+ * Most frames handled in one turn, so that a chunk of tiny frames cannot hold the event loop for more than about a
+ * millisecond.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const MAX_FRAMES_PER_TURN = 256
+
+/** What waits before `isCongested`, of messages that are never shed. */
+const POLITE_COUNT = 1000
+const POLITE_BYTES = 1_048_576
+
+/** Frames whose MACs are checked together. */
+const MAX_VERIFY = 64
+
+/**
+ * The machine. Its methods are called by one fiber at a time; after each, `events` and the getters say what came out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Session {
+  readonly options: SessionOptions
+  readonly stats: SessionStats
+  readonly flow: FlowControl
+  readonly queues: OutboundQueues
+  readonly liveness: Liveness
+  /** What happened since the caller last emptied it. */
+  readonly events: Array<SessionEvent> = []
+  /** Why it ended; undefined while it lives. */
+  dropReason: DropReason.DropReason | undefined
+  /** Transactions, adverts and demands are dropped unseen, their credit returned (protocol.md 5.4: while out of sync). */
+  shedTransactions = false
+  /** Survey messages are dropped unseen. */
+  shedSurvey = false
+
+  readonly #parser = new FrameParser()
+  readonly #hmac: Hmac
+  readonly #handshake: Handshake
+  readonly #inbox = new Inbox()
+  readonly #queries: QueryLimiter
+  readonly #rate: RateLimiter | undefined
+  readonly #batch = new OutboundBatch()
+  readonly #bodies: Array<Uint8Array> = []
+  readonly #spans: Array<number> = []
+  #backlog = false
+  #peersReceived = false
+  #pings = 0
+
+  constructor(options: SessionOptions, now: Now) {
+    this.options = options
+    this.stats = new SessionStats(now.millis)
+    this.flow = new FlowControl(options.flow, now.millis)
+    this.queues = new OutboundQueues(options.queues, options.ledger)
+    this.liveness = new Liveness(options.liveness, now.millis)
+    this.#queries = new QueryLimiter(options.queries)
+    this.#rate = options.rate && new RateLimiter(options.rate, now.millis)
+    this.#hmac = new Hmac(options.crypto)
+    this.#handshake = new Handshake({
+      role: options.role,
+      config: options.handshake,
+      auth: options.auth,
+      nonce: options.nonce,
+      remote: options.remote,
+      admission: options.admission,
+      onKeys: (keys) => this.#hmac.setKeys(keys)
+    })
+  }
+
+  /** Core's peer state. */
+  get state(): PeerState {
+    return this.#handshake.state
+  }
+
+  get isAuthenticated(): boolean {
+    return this.#handshake.state === "GotAuth"
+  }
+
+  /** What the remote said about itself, once its HELLO was accepted. */
+  get remote(): RemoteFacts | undefined {
+    return this.#handshake.remote
+  }
+
+  /** Whether more input may be taken: false while total reading capacity is used up. */
+  get canRead(): boolean {
+    return this.flow.canRead
+  }
+
+  /** Whether received bytes wait for `process`. */
+  get hasBacklog(): boolean {
+    return this.#backlog
+  }
+
+  /** Whether `takeBatch` has something. */
+  get hasBatch(): boolean {
+    return this.#inbox.length > 0
+  }
+
+  /**
+   * Whether a polite sender should wait: half of a limit that sheds is reached, or a mebibyte or a thousand of the
+   * messages that are never shed wait.
+   */
+  get isCongested(): boolean {
+    const { options: { queues: limits }, queues } = this
+    const half = queues.ledger.maxTxSetSize >> 1
+    return queues.lengthOf(Priority.Scp) > POLITE_COUNT || queues.bytesOf(Priority.Scp) > POLITE_BYTES
+      || queues.directLength > POLITE_COUNT || queues.directBytes > POLITE_BYTES
+      || queues.lengthOf(Priority.Transaction) > half
+      || queues.bytesOf(Priority.Transaction) > limits.txQueueByteLimit >> 1
+      || queues.hashesOf(Priority.Demand) > half || queues.hashesOf(Priority.Advert) > half
+  }
+
+  /** When `tick` is due, in monotonic milliseconds. */
+  get nextDeadline(): number {
+    return this.liveness.nextDeadline
+  }
+
+  // ---------------------------------------------------------------------------------------------------- input
+
+  /** The TCP connection stands: the initiator says HELLO. */
+  connected(now: Now): void {
+    this.#handshake.connected(now)
+    this.#flush(now.millis)
+  }
+
+  /** Takes in bytes as they came and handles what is complete. */
+  receive(chunk: Uint8Array, now: Now): void {
+    if (this.dropReason !== undefined) return
+    this.#inbox.retain()
+    this.stats.bytesRead += chunk.length
+    this.stats.asyncReads++
+    this.liveness.read(now.millis)
+    this.#parser.push(chunk)
+    this.process(now)
+  }
+
+  /** Handles received frames until they run out, capacity runs out, or the turn is over (`hasBacklog` says so). */
+  process(now: Now): void {
+    let budget = MAX_FRAMES_PER_TURN
+    this.#backlog = false
+    while (this.dropReason === undefined) {
+      if (!this.flow.canRead || budget <= 0) {
+        this.#backlog = this.#parser.bufferedBytes > 0
+        break
+      }
+      const handled = this.#handleSome(Math.min(budget, this.isAuthenticated ? MAX_VERIFY : 1), now)
+      if (handled === 0) break
+      budget -= handled
+    }
+    if (this.dropReason !== undefined) return
+    const { announcedBytes, remainingBytes } = this.#parser
+    this.liveness.body.progress(this.stats.messagesRead, announcedBytes, remainingBytes, now.millis)
+    this.#throttle(now.millis)
+  }
+
+  /** Parses, validates and authenticates up to `most` frames, then handles them in order. Gives how many there were. */
+  #handleSome(most: number, now: Now): number {
+    const bodies = this.#bodies
+    let count = 0
+    let failure: DropReason.DropReason | undefined
+    let bytes = 0
+    while (count < most) {
+      const body = this.#parser.next(this.isAuthenticated ? MAX_BODY : MAX_UNAUTHENTICATED_BODY)
+      if (body === undefined) break
+      if (!(body instanceof Uint8Array)) {
+        failure = DropReason.make(body._tag, body.length)
+        break
+      }
+      const invalid = invalidAt(body)
+      if (invalid >= 0) {
+        failure = DropReason.make("CorruptXdr", `offset ${invalid} of ${body.length}`)
+        break
+      }
+      bodies[count++] = body
+      bytes += body.length
+      // Messages beyond capacity stay in the parser: whoever reads on after a pause must find them there.
+      if (!this.flow.canReadAfter(count, bytes)) break
+    }
+    const verified = this.#verify(bodies, count)
+    for (let i = 0; i < verified && this.dropReason === undefined; i++) this.#handle(bodies[i]!, now)
+    if (verified < count) failure = DropReason.make(this.#hmac.failure ?? "UnexpectedMac")
+    bodies.fill(noBytes, 0, count)
+    if (failure !== undefined) this.drop(failure, now)
+    return count
+  }
+
+  /** Before keys exist nothing can be verified; HELLO comes unauthenticated (protocol.md 1.6). */
+  #verify(bodies: ReadonlyArray<Uint8Array>, count: number): number {
+    return this.#handshake.state === "Connected" || this.#handshake.state === "Connecting"
+      ? count
+      : this.#hmac.verify(bodies, count)
+  }
+
+  /** One decoded, authenticated message. */
+  #handle(body: Uint8Array, now: Now): void {
+    const message = fromBytes(AuthenticatedMessage.message(body))
+    const { size } = message
+    const flood = isFlood(message)
+    this.stats.messagesRead++
+    if (!this.flow.begin(size, flood)) {
+      return this.drop(DropReason.make("FloodCapacityExceeded", this.flow.describeOverrun(size)), now)
+    }
+    if (this.#rate !== undefined) {
+      const exceeded = this.#rate.take(size, now.millis)
+      if (exceeded !== undefined) return this.drop(DropReason.make("RateLimited", exceeded), now)
+    }
+    const delivered = this.isAuthenticated ? this.#handleAuthenticated(message, now) : this.#handleHandshake(message, now)
+    if (delivered) this.#inbox.push(message)
+    else {
+      this.flow.end(size, flood)
+      if (flood) this.#grant(now.millis)
+    }
+  }
+
+  #handleHandshake(message: StellarMessage, now: Now): false {
+    const before = this.#handshake.state
+    const failure = this.#handshake.receive(message, now)
+    const { remote } = this.#handshake
+    const { millis } = now
+    this.#flush(millis)
+    if (before === "Connected" && remote !== undefined) this.events.push({ _tag: "Hello", remote })
+    if (failure !== undefined) {
+      this.drop(failure, now)
+    } else if (this.isAuthenticated && remote !== undefined) {
+      this.liveness.authenticated()
+      this.flow.initialGrant()
+      this.#sendGrant(millis)
+      const { scpStateFrom } = this.options
+      if (scpStateFrom !== undefined) this.queues.enqueue(GetScpState.make({ ledgerSeq: scpStateFrom }), millis)
+      this.events.push({ _tag: "Authenticated", remote })
+    }
+    return false
+  }
+
+  /** The session's own business after authentication. True leaves the message to the consumer, with its capacity. */
+  #handleAuthenticated(message: StellarMessage, now: Now): boolean {
+    switch (message._tag) {
+      case "ErrorMsg":
+      case "Hello":
+      case "Auth": {
+        const failure = this.#handshake.receive(message, now)
+        if (failure !== undefined) this.drop(failure, now)
+        return false
+      }
+      case "SendMore":
+        return this.#receiveGrant(false, message.numMessages, 0, now)
+      case "SendMoreExtended":
+        return this.#receiveGrant(true, message.numMessages, message.numBytes, now)
+      case "Peers":
+        if (this.options.role === "acceptor") {
+          this.drop(DropReason.make("ReceivedPeers"), now)
+          return false
+        }
+        if (this.#peersReceived) {
+          this.drop(DropReason.make("TooManyPeersMessages"), now)
+          return false
+        }
+        return this.#peersReceived = true
+      case "GetTxSet":
+      case "GetScpQuorumSet":
+      case "GetScpState":
+        return this.#receiveQuery(message, now)
+      case "DontHave":
+        return !this.#pong(message.hash, now)
+      case "ScpQuorumSet":
+        this.#pong(this.options.crypto.sha256(message.body), now)
+        return true
+      case "Transaction":
+      case "FloodAdvert":
+      case "FloodDemand":
+        return !this.shedTransactions
+      case "TimeSlicedSurveyRequest":
+      case "TimeSlicedSurveyResponse":
+      case "TimeSlicedSurveyStartCollecting":
+      case "TimeSlicedSurveyStopCollecting":
+        return !this.shedSurvey
+      default:
+        return true
+    }
+  }
+
+  #receiveGrant(extended: boolean, numMessages: number, numBytes: number, now: Now): false {
+    const failure = this.flow.receiveGrant(extended, numMessages, numBytes, now.millis)
+    if (failure !== undefined) this.drop(DropReason.make(failure), now)
+    return false
+  }
+
+  /** Protocol.md section 7: over the limit a query is ignored, silently. */
+  #receiveQuery(message: Extract<StellarMessage, { _tag: `Get${string}` }>, now: Now): boolean {
+    if (!this.#queries.allow(message.type, now.millis)) {
+      this.stats.queriesIgnored++
+      return false
+    }
+    if (this.options.answers === "deliver") return true
+    if (message._tag !== "GetScpState") {
+      const itemType = message._tag === "GetTxSet" ? MessageType.GeneralizedTxSet : MessageType.ScpQuorumSet
+      this.send(DontHave.make({ itemType, hash: message.hash }), now)
+    }
+    return false
+  }
+
+  // ------------------------------------------------------------------------------------------------- delivery
+
+  /** The next messages for the consumer, urgent ones first. Every batch must be settled, once, when it is done with. */
+  takeBatch(): Batch | undefined {
+    return this.#inbox.take()
+  }
+
+  /** A batch was processed: its capacity returns and, when enough has come together, flows back as credit. Idempotent. */
+  settle(batch: Batch, now: Now): void {
+    if (!batch.receipt.release(this.flow) || this.dropReason !== undefined) return
+    this.#grant(now.millis)
+    const paused = this.flow.resumeReading(now.millis)
+    if (paused >= 0) {
+      this.liveness.body.resume(now.millis)
+      this.stats.readThrottleMillis += paused
+      this.events.push({ _tag: "ReadResumed", millis: paused })
+    }
+  }
+
+  #throttle(now: number): void {
+    if (this.flow.isPaused || !this.flow.pauseReading(now)) return
+    this.#parser.compact()
+    this.liveness.body.pause(now)
+    this.events.push({ _tag: "ReadThrottled" })
+  }
+
+  #grant(now: number): void {
+    if (this.isAuthenticated && this.flow.takeGrant()) this.#sendGrant(now)
+  }
+
+  #sendGrant(now: number): void {
+    const { grantBytes: numBytes, grantMessages: numMessages } = this.flow
+    this.queues.enqueue(SendMoreExtended.make({ numMessages, numBytes }), now)
+  }
+
+  // --------------------------------------------------------------------------------------------------- output
+
+  /**
+   * Queues a message. False when it was shed by the rules of its queue (protocol.md 4.6), or because the session is not
+   * authenticated or has ended.
+   */
+  send(message: StellarMessage, now: Now): boolean {
+    if (!this.isAuthenticated || this.dropReason !== undefined) return false
+    const result = this.queues.enqueue(message, now.millis)
+    // SCP messages and answers are never shed: a peer that takes so few of them that a bound is hit is not keeping up.
+    if (result === "overflow") this.drop(DropReason.make("Straggling"), now)
+    return result === "queued"
+  }
+
+  /** The ledger moved: new shedding limits, and more credit for the peer when transactions may be larger. */
+  updateLedger(ledger: LedgerContext, now: Now): void {
+    const increase = ledger.maxTransactionSize - this.queues.ledger.maxTransactionSize
+    this.queues.updateLedger(ledger)
+    if (increase <= 0 || this.dropReason !== undefined) return
+    const numBytes = this.flow.raiseMaxTransactionSize(increase)
+    if (numBytes > 0) this.queues.enqueue(SendMoreExtended.make({ numMessages: 0, numBytes }), now.millis)
+  }
+
+  /** The next bytes to write, as one slab; undefined when there is nothing. Follow each with `wrote`. */
+  nextWrite(now: Now): Uint8Array | undefined {
+    const batch = this.#batch
+    const count = this.queues.nextBatch(this.flow, now.millis, batch)
+    if (count === 0) return undefined
+    const slab = new Uint8Array(batch.bytes)
+    const spans = this.#spans
+    let at = 0
+    for (let i = 0; i < count; i++) {
+      const { bytes } = batch.messages[i]!
+      spans[2 * i] = at + AuthenticatedMessage.FRAME_MAC_INPUT_OFFSET
+      at = AuthenticatedMessage.writeFrame(slab, at, bytes, 0, 0)
+      spans[2 * i + 1] = at - AuthenticatedMessage.MAC_LENGTH
+    }
+    const signed = this.#hmac.sign(slab, spans, count)
+    if (signed < count) this.drop(DropReason.make("SequenceExhausted"), now)
+    this.stats.messagesWritten += signed
+    this.stats.asyncWrites++
+    this.liveness.handedToSocket(batch.enqueuedAt)
+    const end = signed < count ? spans[2 * signed]! - AuthenticatedMessage.FRAME_MAC_INPUT_OFFSET : slab.length
+    this.stats.bytesWritten += end
+    return end === slab.length ? slab : slab.subarray(0, end)
+  }
+
+  /** The slab of the last `nextWrite` is written. */
+  wrote(now: Now): void {
+    this.queues.wrote(this.#batch, now.millis)
+    this.liveness.wrote(now.millis)
+  }
+
+  /** Moves what the handshake wants to say to the direct lane. */
+  #flush(now: number): void {
+    for (const message of this.#handshake.out) this.queues.enqueue(message, now)
+    this.#handshake.out.length = 0
+  }
+
+  // ------------------------------------------------------------------------------------------------- the clock
+
+  /** Acts on deadlines that have come. */
+  tick(now: Now): void {
+    if (this.dropReason !== undefined) return
+    const overdue = this.liveness.tick(now.millis, this.flow)
+    if (overdue !== undefined) this.drop(overdue, now)
+    else if (this.liveness.pingDue) this.#ping(now.millis)
+  }
+
+  #ping(now: number): void {
+    const count = new Uint8Array(4)
+    writeUint32(count, 0, this.#pings++)
+    const hash = pingHash(this.options.crypto.hmacSha256(this.options.pingSecret, count))
+    this.liveness.pingSent(hash, now)
+    this.queues.enqueue(GetScpQuorumSet.make({ hash }), now)
+  }
+
+  #pong(hash: Uint8Array, now: Now): boolean {
+    return this.liveness.pong(hash, now.millis)
+  }
+
+  // ----------------------------------------------------------------------------------------------------- the end
+
+  /** What the end of input means, given whether the remote ended in order. */
+  readFailure(inOrder: boolean, detail: string): DropReason.DropReason {
+    if (!inOrder) return DropReason.make("ReadError", detail)
+    return DropReason.make(this.#parser.bufferedBytes > 0 ? "ShortRead" : "RemoteClosed")
+  }
+
+  /**
+   * Ends the session, once; later calls change nothing. Nothing more is received or accepted for sending; what the
+   * direct lane holds still leaves, and the ERROR_MSG of the reason, if it has one, is the last of it.
+   */
+  drop(reason: DropReason.DropReason, now: Now): void {
+    if (this.dropReason !== undefined) return
+    this.dropReason = reason
+    const authenticated = this.isAuthenticated
+    this.#handshake.state = "Closing"
+    this.#backlog = false
+    this.liveness.stop()
+    this.queues.close()
+    const code = DropReason.errorCode(reason)
+    if (code !== undefined) this.queues.enqueue(ErrorMsg.make({ code, text: DropReason.text(reason) }), now.millis)
+    this.events.push({ _tag: "Dropped", reason, authenticated })
+  }
+}
+
+const noBytes = new Uint8Array(0)
+
+/** The offset of the first byte that makes a frame body corrupt XDR, or -1. */
+const invalidAt = (body: Uint8Array): number => {
+  const outer = AuthenticatedMessage.validate(body)
+  return outer >= 0
+    ? outer
+    : validateStellarMessage(body, AuthenticatedMessage.MESSAGE_OFFSET, body.length - AuthenticatedMessage.MAC_LENGTH)
+}
