@@ -1,0 +1,148 @@
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scheduler from "effect/Scheduler"
+import type { World } from "../World.ts"
+import { ReadyQueue } from "./readyQueue.ts"
+import { SeededRandom } from "./seededRandom.ts"
+import { TimerHeap } from "./timerHeap.ts"
+import { TraceHash } from "./traceHash.ts"
+import type { TrapError } from "./traps.ts"
+
+const NANOS_PER_MILLI = 1_000_000
+
+/**
+ * Everything one run of a world owns: the scheduler, the clock, the generators and the trace. It lives as long as the
+ * synchronous call that drives it.
+ *
+ * @internal
+ */
+export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatcher {
+  readonly executionMode = "async"
+  readonly seed: string
+  readonly clock: Clock.Clock
+  /** What programs see of the engine. */
+  readonly world: World["Service"]
+  /** The first `maxTraps` springs; `trapCount` counts all. */
+  readonly traps: Array<TrapError> = []
+  readonly ready: ReadyQueue
+  readonly timers = new TimerHeap()
+  readonly trace = new TraceHash()
+  millis = 0
+  steps = 0
+  private wallOffset: number
+  private readonly randoms = new Map<string, SeededRandom>()
+
+  constructor(options: { readonly seed: string; readonly startUnixMillis: number }) {
+    this.seed = options.seed
+    this.wallOffset = options.startUnixMillis
+    this.ready = new ReadyQueue(this.random("World/scheduler"))
+    this.clock = this.makeClock()
+    this.world = this.makeWorld()
+  }
+
+  shouldYield(fiber: Parameters<Scheduler.Scheduler["shouldYield"]>[0]): boolean {
+    return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
+  }
+
+  /** Every fiber asks for a dispatcher; all of them share this one queue. */
+  makeDispatcher(): Scheduler.SchedulerDispatcher {
+    return this
+  }
+
+  scheduleTask(task: () => void, priority: number): void {
+    this.ready.add(task, priority)
+  }
+
+  flush(): void {
+    while (this.ready.size > 0) this.runTask()
+  }
+
+  /** Runs one runnable task, picked by the seed; false when there is none. */
+  runTask(): boolean {
+    const runnable = this.ready.size
+    const task = this.ready.take()
+    if (task === undefined) return false
+    this.steps++
+    this.trace.addWord(runnable)
+    this.trace.addWord(this.ready.lastPick)
+    task()
+    return true
+  }
+
+  /** Jumps to the earliest timer, if it lies within `maxMillis`, and fires it. */
+  runTimer(maxMillis: number): "Fired" | "None" | "Beyond" {
+    const timer = this.timers.first()
+    if (timer === undefined) return "None"
+    if (timer.at > maxMillis) return "Beyond"
+    this.timers.remove(timer)
+    this.steps++
+    this.millis = timer.at
+    this.trace.addNumber(timer.at)
+    timer.fire()
+    return "Fired"
+  }
+
+  random(name: string): SeededRandom {
+    let random = this.randoms.get(name)
+    if (random === undefined) {
+      random = new SeededRandom(`${this.seed}/${name}`)
+      this.randoms.set(name, random)
+    }
+    return random
+  }
+
+  private note(event: string | number | Uint8Array): void {
+    if (typeof event === "string") this.trace.addText(event)
+    else if (typeof event === "number") this.trace.addNumber(event)
+    else this.trace.addBytes(event)
+  }
+
+  private makeWorld(): World["Service"] {
+    const engine = this
+    return {
+      seed: engine.seed,
+      random: (name) => engine.random(name),
+      jumpWallClock: (millis) =>
+        Effect.sync(() => {
+          engine.wallOffset += millis
+          engine.trace.addNumber(millis)
+        }),
+      note: (event) => engine.note(event),
+      get millis() {
+        return engine.millis
+      },
+      get steps() {
+        return engine.steps
+      },
+      get traceHash() {
+        return engine.trace.toString()
+      }
+    }
+  }
+
+  private makeClock(): Clock.Clock {
+    const wallMillis = () => Math.floor(this.wallOffset + this.millis)
+    const monotonicNanos = () => BigInt(Math.round(this.millis * NANOS_PER_MILLI))
+    const wallNanos = () => BigInt(Math.round(this.wallOffset)) * BigInt(NANOS_PER_MILLI) + monotonicNanos()
+    return {
+      currentTimeMillisUnsafe: wallMillis,
+      currentTimeMillis: Effect.sync(wallMillis),
+      currentTimeNanosUnsafe: wallNanos,
+      currentTimeNanos: Effect.sync(wallNanos),
+      monotonicTimeNanosUnsafe: monotonicNanos,
+      monotonicTimeNanos: Effect.sync(monotonicNanos),
+      sleep: (duration) => this.sleep(Duration.toMillis(duration))
+    }
+  }
+
+  /** As Effect's live clock has it: no time is one turn, infinite time is for ever. */
+  private sleep(millis: number): Effect.Effect<void> {
+    if (millis <= 0) return Effect.yieldNow
+    if (!Number.isFinite(millis)) return Effect.never
+    return Effect.callback<void>((resume) => {
+      const timer = this.timers.add(this.millis + millis, () => resume(Effect.void))
+      return Effect.sync(() => this.timers.remove(timer))
+    })
+  }
+}

@@ -1,0 +1,325 @@
+/**
+ * A peer as a scoped Effect: connect or accept, consume typed messages as a stream, leave the scope to say goodbye.
+ *
+ * Back-pressure is credit. A batch taken from `messages` counts as processed, and its flow-control credit flows back to
+ * the remote as SEND_MORE_EXTENDED, when the next one is asked for or the stream ends, each exactly once. Whoever stops
+ * pulling stops the remote; once total capacity is used up the socket is not read either. Somebody must therefore pull
+ * `messages` (`Stream.runDrain` will do) for as long as the connection is to live.
+ *
+ * Implements protocol.md section 8 (stellar-core: `Peer.cpp`, `TCPPeer.cpp`).
+ *
+ * @since 0.1.0
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Pull from "effect/Pull"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as DropReason from "./DropReason.ts"
+import { PeerRuntime, readNow } from "./internal/peerRuntime.ts"
+import { LocalNode } from "./LocalNode.ts"
+import { PeerDropped } from "./OverlayError.ts"
+import { OverlayEvents } from "./OverlayEvents.ts"
+import { type Admission, admitAll, type RemoteFacts, type Role } from "./protocol/Handshake.ts"
+import type { Batch } from "./protocol/Inbox.ts"
+import type { LedgerContext } from "./protocol/LedgerContext.ts"
+import { Session } from "./protocol/Session.ts"
+import { type Connection, Transport, type TransportError } from "./Transport.ts"
+import type { NodeId } from "./wire/NodeId.ts"
+import { PeerAddress } from "./wire/PeerAddress.ts"
+import type { StellarMessage } from "./wire/StellarMessage.ts"
+
+/**
+ * An authenticated peer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Peer {
+  readonly id: NodeId
+  readonly role: Role
+  /** Where the socket leads. */
+  readonly address: PeerAddress
+  /** What the peer said about itself. */
+  readonly remote: RemoteFacts
+  /**
+   * Received messages in lanes: SCP, fetch replies and the rest never wait behind more than one batch of transactions,
+   * adverts and demands. Ends when this side closed the connection, fails when anything else did, after everything
+   * received before was delivered. Two runs at once share the messages between them.
+   *
+   * Messages may be views into a socket buffer: keep `message.retain()`, not the message, beyond the next pull.
+   */
+  readonly messages: Stream.Stream<StellarMessage, PeerDropped>
+  /**
+   * Hands a message over and waits while more is queued for the peer than it takes, so that a fast sender becomes as
+   * slow as its receiver.
+   */
+  readonly send: (message: StellarMessage) => Effect.Effect<void, PeerDropped>
+  /** As `send`, for many: one wake-up of the writer, and waiting only in between. */
+  readonly sendAll: (messages: Iterable<StellarMessage>) => Effect.Effect<void, PeerDropped>
+  /** Queues a message without ever waiting; false when the queue's rules shed it or the peer is gone. */
+  readonly offer: (message: StellarMessage) => boolean
+  /** Ends the connection for a reason, telling the remote where the reason has an ERROR_MSG. */
+  readonly drop: (reason: DropReason.DropReason) => Effect.Effect<void>
+  /** Waits for the end and says why it came. */
+  readonly closed: Effect.Effect<DropReason.DropReason>
+  /** A ledger closed or upgraded: adopt its limits. */
+  readonly updateLedger: (ledger: LedgerContext) => void
+  /** Counters, credit and queues, live; see `PeerJson` for stellar-core's rendering. */
+  readonly session: Session
+}
+
+/**
+ * What may be chosen for one peer; the rest is `OverlayConfig`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PeerOptions {
+  /** Whom to let in; everybody by default. */
+  readonly admission?: Admission | undefined
+  /**
+   * `decline` (default) answers GET_TX_SET and GET_SCP_QUORUMSET with DONT_HAVE; `deliver` leaves them, and GET_SCP_STATE,
+   * to the consumer of `messages`, who must answer: a node measures its latency by such a question.
+   */
+  readonly answers?: "decline" | "deliver" | undefined
+  /** The ledger asked for in GET_SCP_STATE; 0 (default) means what the peer has, `"none"` asks for nothing. */
+  readonly scpStateFrom?: number | "none" | undefined
+  /** Limits that follow the ledger; defaults for a node that does not know it. */
+  readonly ledger?: LedgerContext | undefined
+}
+
+/**
+ * Limits of queues before the first ledger is known: 1000 operations, and no SCP slot too old.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultLedger = (maxTransactionSize: number): LedgerContext => ({
+  maxTxSetSize: 1000,
+  minRememberedSlot: 1,
+  checkpointSlot: 1,
+  maxTransactionSize
+})
+
+/**
+ * Dials an address (text or `PeerAddress`), authenticates, and gives the peer for as long as the scope lasts. Fails with
+ * the reason when no authenticated connection comes to be; nothing is left open then.
+ *
+ * **Example** (Eight messages of SCP)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Peer, StellarMessage } from "@stellar-overlay/overlay"
+ *
+ * const program = Effect.gen(function*() {
+ *   const peer = yield* Peer.connect("127.0.0.1:11625")
+ *   return yield* peer.messages.pipe(Stream.filter(StellarMessage.is("ScpMessage")), Stream.take(8), Stream.runCollect)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const connect = Effect.fn("Peer.connect")(
+  function*(
+    target: string | PeerAddress,
+    options: PeerOptions = {}
+  ): Effect.fn.Return<Peer, PeerDropped, LocalNode | Transport | Scope.Scope> {
+    const { config } = yield* LocalNode
+    const transport = yield* Transport
+    const events = yield* OverlayEvents
+    const address = yield* parse(target, config.ipv6)
+    return yield* inOwnScope(Effect.gen(function*() {
+      events.publish({ _tag: "PeerConnecting", address })
+      const connection = yield* transport.dial(address, { timeoutMillis: config.connectTimeoutMillis }).pipe(
+        Effect.mapError((error) => new PeerDropped({ address, id: undefined, reason: dialFailure(error) })),
+        Effect.tapError(({ reason }) =>
+          Effect.sync(() =>
+            events.publish({ _tag: "PeerDropped", address, role: "initiator", id: undefined, authenticated: false, reason })
+          )
+        )
+      )
+      return yield* establish(connection, "initiator", options)
+    }))
+  }
+)
+
+/**
+ * Authenticates an accepted connection and gives the peer for as long as the scope lasts; see `connect`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const accept = Effect.fn("Peer.accept")(
+  (connection: Connection, options: PeerOptions = {}): Effect.Effect<Peer, PeerDropped, LocalNode | Scope.Scope> =>
+    inOwnScope(establish(connection, "acceptor", options))
+)
+
+/** A scope of its own inside the caller's, closed at once when `self` fails or is interrupted. */
+const inOwnScope = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      return yield* restore(Scope.provide(self, scope)).pipe(
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+      )
+    })
+  )
+
+const parse = (target: string | PeerAddress, ipv6: boolean): Effect.Effect<PeerAddress, PeerDropped> => {
+  if (typeof target !== "string") return Effect.succeed(target)
+  const parsed = PeerAddress.parse(target, { ipv6 })
+  return Result.isSuccess(parsed) ? Effect.succeed(parsed.success) : Effect.fail(
+    new PeerDropped({
+      address: PeerAddress.make("", 0),
+      id: undefined,
+      reason: DropReason.make("NameNotResolved", `${JSON.stringify(target)}, ${parsed.failure.message}`)
+    })
+  )
+}
+
+const dialFailure = ({ detail, kind }: TransportError): DropReason.DropReason => {
+  switch (kind) {
+    case "Refused":
+      return DropReason.make("ConnectionRefused", detail)
+    case "Timeout":
+      return DropReason.make("ConnectTimeout", detail)
+    case "Unresolved":
+      return DropReason.make("NameNotResolved", detail)
+    default:
+      return DropReason.make("ConnectFailed", detail)
+  }
+}
+
+const establish = Effect.fnUntraced(function*(
+  connection: Connection,
+  role: Role,
+  options: PeerOptions
+): Effect.fn.Return<Peer, PeerDropped, LocalNode | Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const events = yield* OverlayEvents
+  const session = makeSession(yield* LocalNode, connection.remote, role, options, clock)
+  const runtime = new PeerRuntime(session, connection, clock, events.publish)
+  const fiber = yield* Effect.forkScoped(Effect.scoped(runtime.run), { startImmediately: true })
+  // Runs before the fork's own finalizer, so that there still is somebody to flush the goodbye.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      runtime.drop(DropReason.make("Shutdown"))
+      return Fiber.await(fiber)
+    })
+  )
+  yield* runtime.settled.await
+  const { dropReason, remote } = session
+  if (dropReason !== undefined || remote === undefined) {
+    const reason = dropReason ?? DropReason.make("Defect", "authenticated without facts")
+    return yield* new PeerDropped({ address: connection.remote, id: remote?.id, reason })
+  }
+  return makePeer(runtime, remote)
+})
+
+const makeSession = (
+  local: LocalNode["Service"],
+  remote: PeerAddress,
+  role: Role,
+  options: PeerOptions,
+  clock: Clock.Clock
+): Session => {
+  const { config, crypto } = local
+  return new Session({
+    role,
+    remote,
+    handshake: local.handshake,
+    auth: local.auth,
+    crypto,
+    admission: options.admission ?? admitAll,
+    nonce: crypto.randomBytes(32),
+    pingSecret: crypto.randomBytes(32),
+    ...local.derived.session,
+    ledger: options.ledger ?? defaultLedger(config.maxTransactionSizeBytes),
+    answers: options.answers ?? "decline",
+    scpStateFrom: options.scpStateFrom === "none" ? undefined : options.scpStateFrom ?? 0
+  }, readNow(clock))
+}
+
+const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
+  const { connection, session } = runtime
+
+  const failure = Effect.suspend(() =>
+    new PeerDropped({
+      address: connection.remote,
+      id: remote.id,
+      reason: session.dropReason ?? DropReason.make("Defect", "asked why a living peer ended")
+    })
+  )
+
+  const offer = (message: StellarMessage): boolean => {
+    const queued = session.send(message, runtime.now())
+    runtime.after()
+    return queued
+  }
+
+  const whenRelieved = Effect.suspend(() => {
+    if (session.dropReason !== undefined) return failure
+    if (!session.isCongested) return Effect.void
+    runtime.relief.closeUnsafe()
+    return Effect.andThen(runtime.relief.await, Effect.suspend(() => session.dropReason === undefined ? Effect.void : failure))
+  })
+
+  const messages = Stream.suspend(() => {
+    let current: Batch | undefined
+    const settle = (): void => {
+      if (current === undefined) return
+      session.settle(current, runtime.now())
+      current = undefined
+      runtime.after()
+    }
+    const pull: Pull.Pull<NonEmptyReadonlyArray<StellarMessage>, PeerDropped> = Effect.suspend(() => {
+      settle()
+      current = session.takeBatch()
+      if (current !== undefined) return Effect.succeed(current.messages)
+      if (session.dropReason !== undefined) return session.dropReason._tag === "Shutdown" ? Cause.done() : failure
+      runtime.inbox.closeUnsafe()
+      return Effect.andThen(runtime.inbox.await, pull)
+    })
+    return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settle))
+  })
+
+  return {
+    id: remote.id,
+    role: remote.role,
+    address: connection.remote,
+    remote,
+    messages,
+    session,
+    offer,
+    send: (message) =>
+      Effect.suspend(() => {
+        offer(message)
+        return whenRelieved
+      }),
+    sendAll: Effect.fnUntraced(function*(all) {
+      for (const message of all) {
+        session.send(message, runtime.now())
+        if (session.isCongested || session.dropReason !== undefined) {
+          runtime.after()
+          yield* whenRelieved
+        }
+      }
+      runtime.after()
+      yield* whenRelieved
+    }),
+    drop: (reason) => Effect.sync(() => runtime.drop(reason)),
+    closed: Deferred.await(runtime.dropped),
+    updateLedger: (ledger) => {
+      session.updateLedger(ledger, runtime.now())
+      runtime.after()
+    }
+  }
+}

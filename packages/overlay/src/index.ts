@@ -1,0 +1,384 @@
+// Written by `npm run codegen`.
+
+/**
+ * The layout of the only top-level type on the wire: version, sequence number, StellarMessage, MAC.
+ *
+ * @since 0.1.0
+ */
+export * as AuthenticatedMessage from "./wire/AuthenticatedMessage.ts"
+
+/**
+ * Nodes that may not connect, by their key: for good or until a time, by an operator or by their own conduct.
+ *
+ * @since 0.1.0
+ */
+export * as BanList from "./BanList.ts"
+
+/**
+ * How fast an announced message must arrive: who announces 16 MiB and then trickles is ended while little is pinned.
+ *
+ * @since 0.1.0
+ */
+export * as BodyRate from "./protocol/BodyRate.ts"
+
+/**
+ * The flow-control capacity that a batch of received messages holds until it is processed, to be returned exactly once
+ * whatever happens to the handler: its end, a failure, an interruption, a closed scope.
+ *
+ * @since 0.1.0
+ */
+export * as CapacityReceipt from "./protocol/CapacityReceipt.ts"
+
+/**
+ * Delays of the last five minutes, in a few hundred samples: lifetime count and sum, and quantiles over the window.
+ *
+ * @since 0.1.0
+ */
+export * as DelayWindow from "./protocol/DelayWindow.ts"
+
+/**
+ * How often strangers can make us dial one host.
+ *
+ * @since 0.1.0
+ */
+export * as DialLimiter from "./protocol/DialLimiter.ts"
+
+/**
+ * Why a connection ended: one closed union shared by metrics, logs, events, bans and the command line.
+ *
+ * @since 0.1.0
+ */
+export * as DropReason from "./DropReason.ts"
+
+/**
+ * The credit of one connection, in messages and in bytes, on both of its sides.
+ *
+ * @since 0.1.0
+ */
+export * as FlowControl from "./protocol/FlowControl.ts"
+
+/**
+ * The flow-control part of the `peers` command, with stellar-core's keys.
+ *
+ * @since 0.1.0
+ */
+export * as FlowControlJson from "./protocol/FlowControlJson.ts"
+
+/**
+ * The numbers flow control runs on: as configured, as derived from the greatest transaction, and what can be wrong with
+ * them.
+ *
+ * @since 0.1.0
+ */
+export * as FlowControlOptions from "./protocol/FlowControlOptions.ts"
+
+/**
+ * Record marks: cutting a stream of bytes into message bodies, and marking the bodies we send.
+ *
+ * @since 0.1.0
+ */
+export * as Frame from "./wire/Frame.ts"
+
+/**
+ * The handshake of one connection, both roles, as a transition table.
+ *
+ * @since 0.1.0
+ */
+export * as Handshake from "./protocol/Handshake.ts"
+
+/**
+ * Sequence numbers and MACs of one connection: what proves that each message comes from the peer, whole and in order.
+ *
+ * @since 0.1.0
+ */
+export * as Hmac from "./protocol/Hmac.ts"
+
+/**
+ * Received messages on their way to the consumer, in two lanes: SCP, fetch replies and everything else that is rare
+ * never wait behind transactions, adverts and demands.
+ *
+ * @since 0.1.0
+ */
+export * as Inbox from "./protocol/Inbox.ts"
+
+/**
+ * The few numbers about the ledger that shedding in the outbound queues depends on, and how they follow from the
+ * ledger consensus is at.
+ *
+ * @since 0.1.0
+ */
+export * as LedgerContext from "./protocol/LedgerContext.ts"
+
+/**
+ * What ends a connection by time, and the ping that keeps it alive and measures it.
+ *
+ * @since 0.1.0
+ */
+export * as Liveness from "./protocol/Liveness.ts"
+
+/**
+ * This node as its peers see it: what it announces, the certificate authority of its connections, and the derived
+ * numbers of its configuration. One per process and network; every connection shares it.
+ *
+ * @since 0.1.0
+ */
+export * as LocalNode from "./LocalNode.ts"
+
+/**
+ * The discriminants of StellarMessage and what the overlay says about each: its stellar-core name, whether it is
+ * flow-controlled, and the scheduling lane its kind travels in.
+ *
+ * @since 0.1.0
+ */
+export * as MessageType from "./wire/MessageType.ts"
+
+/**
+ * The identity of a node: its Ed25519 public key in strkey form (`G…`).
+ *
+ * @since 0.1.0
+ */
+export * as NodeId from "./wire/NodeId.ts"
+
+/**
+ * Who this node is: its Ed25519 key, which signs certificates and messages and never leaves this module.
+ *
+ * @since 0.1.0
+ */
+export * as NodeIdentity from "./NodeIdentity.ts"
+
+/**
+ * What an operator may type for a node: its key, `$name`, or `@prefix`.
+ *
+ * @since 0.1.0
+ */
+export * as NodeIds from "./NodeIds.ts"
+
+/**
+ * The messages of one write, in wire order, filled by `OutboundQueues.nextBatch` and handed back by `wrote`.
+ *
+ * @since 0.1.0
+ */
+export * as OutboundBatch from "./protocol/OutboundBatch.ts"
+
+/**
+ * One FIFO of messages to send: a ring that grows and shrinks, whose first entries may be in flight.
+ *
+ * @since 0.1.0
+ */
+export * as OutboundLane from "./protocol/OutboundLane.ts"
+
+/**
+ * Everything one connection has to send: four flow-controlled queues by priority and one lane for all other messages.
+ *
+ * @since 0.1.0
+ */
+export * as OutboundQueues from "./protocol/OutboundQueues.ts"
+
+/**
+ * Every number an operator may turn, with stellar-core's defaults, checked before anything starts.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayConfig from "./OverlayConfig.ts"
+
+/**
+ * Cryptography as a service: hashes, MACs, key agreement and signatures, synchronous and in batches.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayCrypto from "./OverlayCrypto.ts"
+
+/**
+ * The error a user of a peer can meet.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayError from "./OverlayError.ts"
+
+/**
+ * What happens to peers, as a low-rate stream of typed events.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayEvents from "./OverlayEvents.ts"
+
+/**
+ * A peer as a scoped Effect: connect or accept, consume typed messages as a stream, leave the scope to say goodbye.
+ *
+ * @since 0.1.0
+ */
+export * as Peer from "./Peer.ts"
+
+/**
+ * Where a node listens: an IP address or a host name, and a port.
+ *
+ * @since 0.1.0
+ */
+export * as PeerAddress from "./wire/PeerAddress.ts"
+
+/**
+ * Who a node is to its peers: certificates for an ephemeral Curve25519 key, key agreement, and the MAC keys of each
+ * connection.
+ *
+ * @since 0.1.0
+ */
+export * as PeerAuth from "./protocol/PeerAuth.ts"
+
+/**
+ * When an address may be dialled again, and what the table calls it: the two small tables of the peer database.
+ *
+ * @since 0.1.0
+ */
+export * as PeerBackoff from "./protocol/PeerBackoff.ts"
+
+/**
+ * Which addresses this node knows, which of them to dial next and which to pass on.
+ *
+ * @since 0.1.0
+ */
+export * as PeerManager from "./PeerManager.ts"
+
+/**
+ * What can be turned about the table of known addresses.
+ *
+ * @since 0.1.0
+ */
+export * as PeerManagerConfig from "./PeerManagerConfig.ts"
+
+/**
+ * The configured peers as addresses, kept up to date in the background.
+ *
+ * @since 0.1.0
+ */
+export * as PeerResolution from "./PeerResolution.ts"
+
+/**
+ * Which rows of the table answer a query, and in which random order.
+ *
+ * @since 0.1.0
+ */
+export * as PeerSelection from "./protocol/PeerSelection.ts"
+
+/**
+ * Where known addresses outlive the process: the seam between `PeerManager` and a database.
+ *
+ * @since 0.1.0
+ */
+export * as PeerStore from "./PeerStore.ts"
+
+/**
+ * The table of known addresses in memory: who is in it, who has to leave, and which rows the database has not seen yet.
+ *
+ * @since 0.1.0
+ */
+export * as PeerTable from "./protocol/PeerTable.ts"
+
+/**
+ * The cryptographic operations the protocol needs, as synchronous functions on bytes.
+ *
+ * @since 0.1.0
+ */
+export * as Primitives from "./protocol/Primitives.ts"
+
+/**
+ * The urgency of flow-controlled messages.
+ *
+ * @since 0.1.0
+ */
+export * as Priority from "./protocol/Priority.ts"
+
+/**
+ * How many requests of one peer are answered in a window of time. What goes beyond is ignored in silence, as
+ * stellar-core does: the peer asks another node, and nobody is dropped.
+ *
+ * @since 0.1.0
+ */
+export * as QueryLimiter from "./protocol/QueryLimiter.ts"
+
+/**
+ * Random addresses in small portions from one query, without asking the table each time.
+ *
+ * @since 0.1.0
+ */
+export * as RandomPeerSource from "./RandomPeerSource.ts"
+
+/**
+ * A per-peer policy on messages and bytes received per second. Off by default: flow control already bounds what a peer
+ * may have under way, and no honest rate is known in advance. When on, a peer over the rate is dropped with ERR_LOAD,
+ * never slowed down or cut in silence.
+ *
+ * @since 0.1.0
+ */
+export * as RateLimiter from "./protocol/RateLimiter.ts"
+
+/**
+ * Host names to IP addresses, as a seam: `layerStatic` answers from a table, `NodeResolver.layer` asks the operating
+ * system.
+ *
+ * @since 0.1.0
+ */
+export * as Resolver from "./Resolver.ts"
+
+/**
+ * Whether one SCP statement makes an earlier one of the same node and slot pointless to send.
+ *
+ * @since 0.1.0
+ */
+export * as ScpSupersedes from "./protocol/ScpSupersedes.ts"
+
+/**
+ * Everything one connection needs between its bytes and its messages: framing, validation, MACs, the handshake, flow
+ * control, outbound queues, liveness and query limits, as one synchronous machine.
+ *
+ * @since 0.1.0
+ */
+export * as Session from "./protocol/Session.ts"
+
+/**
+ * The counters of one connection.
+ *
+ * @since 0.1.0
+ */
+export * as SessionStats from "./protocol/SessionStats.ts"
+
+/**
+ * StellarMessage, the union of everything nodes say to each other: one tagged class per message type.
+ *
+ * @since 0.1.0
+ */
+export * as StellarMessage from "./wire/StellarMessage.ts"
+
+/**
+ * What can go wrong with the database under `PeerStore` and `BanList`, and how the operator hears of it.
+ *
+ * @since 0.1.0
+ */
+export * as StorageError from "./StorageError.ts"
+
+/**
+ * Byte connections: dialling, listening, and nothing about Stellar.
+ *
+ * @since 0.1.0
+ */
+export * as Transport from "./Transport.ts"
+
+/**
+ * The failure of a parser in `wire`: what was wrong, and where.
+ *
+ * @since 0.1.0
+ */
+export * as WireError from "./wire/WireError.ts"
+
+/**
+ * The shape of an XDR type as plain data, read from the type definitions that stellar-base itself decodes with.
+ *
+ * @since 0.1.0
+ */
+export * as XdrShape from "./wire/XdrShape.ts"
+
+/**
+ * Decides whether bytes are one structurally valid XDR value, without decoding them.
+ *
+ * @since 0.1.0
+ */
+export * as XdrValidator from "./wire/XdrValidator.ts"
