@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process"
 import { delimiter, join } from "node:path"
 import * as docs from "./check-docs.ts"
+import * as examples from "./check-examples.ts"
 import * as lengths from "./check-files.ts"
 import * as imports from "./check-imports.ts"
 import * as codegen from "./codegen.ts"
@@ -41,6 +42,7 @@ const steps: ReadonlyArray<readonly [name: string, step: Step]> = [
   }],
   ["direction of imports", findings(imports.run)],
   ["docblocks", findings(docs.run)],
+  ["examples", findings(examples.run)],
   ["files", () => {
     const { errors, warnings } = lengths.run()
     for (const line of warnings) console.log(`  warning: ${line}`)

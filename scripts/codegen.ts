@@ -13,7 +13,7 @@ import { isNodeFile, root, type SourceFile, sources } from "./lib/workspace.ts"
 const shown: Readonly<Record<string, ReadonlyArray<string>>> = {
   overlay: [".", "wire", "protocol"],
   "overlay-sql": ["."],
-  "overlay-test": ["."]
+  "overlay-test": [".", "contract"]
 }
 
 const firstParagraph = (text: string): Array<string> => {

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { test } from "node:test"
 import * as docs from "../check-docs.ts"
+import * as examples from "../check-examples.ts"
 import * as lengths from "../check-files.ts"
 import * as imports from "../check-imports.ts"
 import { barrel } from "../codegen.ts"
@@ -96,6 +97,23 @@ test("docblocks: each rule, broken once", () => {
   hasOne(findDocs(`${documented}\n${complete.replace("A thing.", "")}export const a = 1\n`), /no sentence/)
   assert.equal(docs.isPublic("packages/overlay/src/internal/Bytes.ts"), false)
   assert.equal(docs.isPublic("packages/overlay/src/wire/NodeId.ts"), true)
+})
+
+test("examples: found in markdown and docblocks, and an error is placed where it stands", () => {
+  const markdown = examples.examplesOf({
+    path: "README.md",
+    text: "# A\n\n```ts\nlet a: string = 1\n```\n\n```sh\nls\n```\n"
+  })
+  assert.deepEqual(markdown, [{ path: "README.md", line: 4, text: "let a: string = 1\n" }])
+  const docblock = examples.examplesOf({
+    path: "packages/overlay/src/A.ts",
+    text:
+      "/**\n * A.\n *\n * ```ts\n * import * as Effect from \"effect/Effect\"\n *\n * Effect.succeed(b)\n * ```\n */\n"
+  })
+  assert.deepEqual(docblock.map(({ line, text }) => [line, text.split("\n").length]), [[5, 4]])
+  const findings = examples.check([...markdown, ...docblock])
+  assert.equal(findings.filter((line) => line.startsWith("README.md:4: TS2322")).length, 1, findings.join("\n"))
+  assert.equal(findings.filter((line) => line.startsWith("packages/overlay/src/A.ts:7: TS2304")).length, 1)
 })
 
 test("files: each rule, broken once", () => {

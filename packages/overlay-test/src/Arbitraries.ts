@@ -94,14 +94,14 @@ export const messageBytes = (tag?: MessageTag, sizes?: Sizes): Arbitrary.Arbitra
  * @category messages
  * @since 0.1.0
  */
-export function stellarMessage(tag?: undefined, sizes?: Sizes): Arbitrary.Arbitrary<StellarMessage.StellarMessage>
-export function stellarMessage<Tag extends MessageTag>(
-  tag: Tag,
+export const stellarMessage = <Tag extends MessageTag = MessageTag>(
+  tag?: Tag,
   sizes?: Sizes
-): Arbitrary.Arbitrary<StellarMessage.Tagged<Tag>>
-export function stellarMessage(tag?: MessageTag, sizes?: Sizes): Arbitrary.Arbitrary<StellarMessage.StellarMessage> {
-  return Arbitrary.map(messageBytes(tag, sizes), StellarMessage.fromBytes)
-}
+): Arbitrary.Arbitrary<StellarMessage.Tagged<Tag>> =>
+  Arbitrary.filter(
+    Arbitrary.map(messageBytes(tag, sizes), StellarMessage.fromBytes),
+    (message): message is StellarMessage.Tagged<Tag> => tag === undefined || message._tag === tag
+  )
 
 /**
  * A message as a stellar-base value.

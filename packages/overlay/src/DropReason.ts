@@ -120,7 +120,8 @@ const definitions = {
   OutboundFull: reason("us", "load", undefined, "all outbound connections taken", "No outbound slot is free."),
   PerAddressLimit: reason("us", "load", undefined, "too many pending connections from {}", "One address may only open a few handshakes at a time."),
   PerSubnetLimit: reason("us", "load", undefined, "too many pending connections from subnet {}", "One subnet may only open a few handshakes at a time."),
-  MutualDialLost: reason("us", "local", undefined, "already-connected peer: {}", "Both nodes dialled at once; the other connection was kept."),
+  DialRefused: reason("us", "local", undefined, "not dialled: {}", "NotDue: back-off; HostLimit: dialled too often; Port: not one that gossip may name; Self: it is this node."),
+  MutualDialLost: reason("us", "local", ERR_CONF, "already-connected peer: {}", "Both nodes dialled at once; the other connection was kept."),
   InboundEvicted: reason("us", "load", ERR_LOAD, "peer rejected", "The least useful inbound peer made room for a new one."),
 
   // ends without fault

@@ -119,6 +119,8 @@ export const Values = Schema.Struct({
   /** How far in the future a certificate may expire; core has no limit. */
   maxCertificateSeconds: positive,
   sharedKeyCacheSize: count,
+  /** Who survives when two nodes dial each other at once: one of the two for certain, or what core does. */
+  mutualDials: Schema.Literals(["winner", "core"]),
   maxPendingPerAddress: count,
   maxPendingPerSubnet24: count,
   maxPendingPerSubnet16: count,
@@ -210,6 +212,7 @@ export const defaults: Values = {
   expectedCloseTimeMillis: 5000,
   maxCertificateSeconds: 3900,
   sharedKeyCacheSize: 4096,
+  mutualDials: "winner",
   maxPendingPerAddress: 4,
   maxPendingPerSubnet24: 16,
   maxPendingPerSubnet16: 64,
@@ -231,6 +234,7 @@ export const defaults: Values = {
 export const core: Partial<Values> = {
   maxCertificateSeconds: Number.MAX_SAFE_INTEGER,
   sharedKeyCacheSize: 65_535,
+  mutualDials: "core",
   maxPendingPerAddress: 0x7fffffff,
   maxPendingPerSubnet24: 0x7fffffff,
   maxPendingPerSubnet16: 0x7fffffff,

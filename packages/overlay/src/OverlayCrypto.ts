@@ -2,7 +2,7 @@
  * Cryptography as a service: hashes, MACs, key agreement and signatures, synchronous and in batches.
  *
  * Implementations are interchangeable: they return the same bytes and accept the same keys and signatures, down to the
- * odd encodings. `OverlayCrypto.layerNoble` runs anywhere, `NodeOverlayCrypto.layer` is three to thirty times faster on
+ * odd encodings. `OverlayCrypto.layerNoble` runs anywhere, `NodeOverlayCrypto.layer` is three to fifteen times faster on
  * Node, `TestCrypto.layer` of overlay-test is deterministic. An implementation of your own is held to the same rules by
  * `OverlayCryptoContract` of overlay-test.
  *
@@ -38,7 +38,7 @@ export class OverlayCrypto extends Context.Service<OverlayCrypto, Primitives>()(
   /**
    * Plain JavaScript over @noble/curves and @noble/hashes, for every runtime that has `crypto.getRandomValues`.
    *
-   * Microseconds on Node 24 (x86-64): MAC of 400 bytes 3, X25519 920, sign 490, verify 1100. JavaScript's big integers
+   * Microseconds on Node 24 (x86-64): MAC of 400 bytes 3, X25519 970, sign 500, verify 1040. JavaScript's big integers
    * take no constant time, so prefer the runtime's own cryptography where there is a layer for it.
    */
   static readonly layerNoble: Layer.Layer<OverlayCrypto> = Layer.succeed(this, Noble.primitives)

@@ -93,6 +93,8 @@ export interface PeerOptions {
   readonly scpStateFrom?: number | "none" | undefined
   /** Limits that follow the ledger; defaults for a node that does not know it. */
   readonly ledger?: LedgerContext | undefined
+  /** Called when the session exists, before its first byte, with the way to end it during the handshake. */
+  readonly onSession?: ((session: Session, drop: (reason: DropReason.DropReason) => void) => void) | undefined
 }
 
 /**
@@ -207,6 +209,7 @@ const establish = Effect.fnUntraced(function*(
   const events = yield* OverlayEvents
   const session = makeSession(yield* LocalNode, connection.remote, role, options, clock)
   const runtime = new PeerRuntime(session, connection, clock, events.publish)
+  options.onSession?.(session, (reason) => runtime.drop(reason))
   const fiber = yield* Effect.forkScoped(Effect.scoped(runtime.run), { startImmediately: true })
   // Runs before the fork's own finalizer, so that there still is somebody to flush the goodbye.
   yield* Effect.addFinalizer(() =>

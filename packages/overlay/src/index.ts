@@ -232,6 +232,13 @@ export * as PeerAuth from "./protocol/PeerAuth.ts"
 export * as PeerBackoff from "./protocol/PeerBackoff.ts"
 
 /**
+ * A peer as stellar-core's `peers` command shows it.
+ *
+ * @since 0.1.0
+ */
+export * as PeerJson from "./PeerJson.ts"
+
+/**
  * Which addresses this node knows, which of them to dial next and which to pass on.
  *
  * @since 0.1.0
@@ -244,6 +251,13 @@ export * as PeerManager from "./PeerManager.ts"
  * @since 0.1.0
  */
 export * as PeerManagerConfig from "./PeerManagerConfig.ts"
+
+/**
+ * Every connection of a node, from the first byte to the last, and the one place where it is decided who may stay.
+ *
+ * @since 0.1.0
+ */
+export * as PeerRegistry from "./protocol/PeerRegistry.ts"
 
 /**
  * The configured peers as addresses, kept up to date in the background.

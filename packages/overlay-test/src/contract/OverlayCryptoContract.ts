@@ -23,6 +23,7 @@ import type { Primitives } from "@stellar-overlay/overlay/protocol/Primitives"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Vectors from "../internal/cryptoVectors.ts"
+import { bytes, hex, join, utf8 } from "../internal/hex.ts"
 import { SeededRandom } from "../internal/seededRandom.ts"
 
 /**
@@ -56,15 +57,6 @@ type Value = Uint8Array | string | number | boolean | undefined
 
 /** Compares; byte arrays with hex. */
 type Same = (what: string, actual: Value, expected: Value) => void
-
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
-
-const bytes = (text: string): Uint8Array =>
-  Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16))
-
-const utf8 = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))
-
-const join = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => bytes(parts.map(hex).join(""))
 
 const show = (value: Value): string => value instanceof Uint8Array ? hex(value) : String(value)
 

@@ -72,6 +72,9 @@ export const fromHex = (hex: string): Uint8Array | undefined => {
   return out
 }
 
-/** A copy that owns exactly its bytes, so that keeping it never pins the buffer it came from. */
+/**
+ * The bytes if they own their buffer, else a copy that does, so that keeping it never pins the buffer they came from.
+ * (`slice` would not do: on a Node Buffer it is a view.)
+ */
 export const own = (bytes: Uint8Array): Uint8Array =>
-  bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
+  bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)

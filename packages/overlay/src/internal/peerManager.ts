@@ -307,7 +307,8 @@ export const make = Effect.fnUntraced(function*(
       const row = role === "initiator" ? rowFor(address, "own") : undefined
       if (row === undefined) return
       const backoff = applyBackoff(row.numFailures, "Reset", now(), draw())
-      table.update(row, { ...backoff, lastSuccessMillis: now(), failuresBefore: -1 })
+      // 0 means never, and a test clock starts there
+      table.update(row, { ...backoff, lastSuccessMillis: Math.max(1, now()), failuresBefore: -1 })
     },
     attemptForgiven,
     connectionEnded,

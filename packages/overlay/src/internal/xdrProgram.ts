@@ -258,9 +258,9 @@ const plan = (root: XdrShape.XdrShape) => {
   return { subroutines, deep }
 }
 
-// Pairs of (where to go on, elements left or levels). A frame belongs to a list or to the shape a call is for; they lie
-// on one path from the root, and DEPTH refuses the path when it grows beyond `maxDepth` (one frame may be ahead of it).
-const stack = new Int32Array(2 * (maxDepth + 2))
+// Pairs of (where to go on, elements left or levels). A shape on the path from the root has at most two frames, one for
+// the call and one for its loop when it is a list; CALL and DEPTH refuse a path that grows beyond `maxDepth`.
+const stack = new Int32Array(2 * 2 * (maxDepth + 2))
 
 /**
  * Runs a program over bytes[start, end): -1 when they are exactly one valid value, else the offset of the first byte

@@ -65,6 +65,11 @@ export class DelayWindow {
     return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? 0
   }
 
+  /** Samples held, those included that expired since the last look: at most `MAX_DELAY_SAMPLES`. */
+  get samples(): number {
+    return this.#times.length
+  }
+
   /** The third quartile, which stellar-core reports, in whole milliseconds. */
   p75(now: number): number {
     return Math.round(this.quantile(0.75, now))

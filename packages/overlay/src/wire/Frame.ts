@@ -120,7 +120,7 @@ export class FrameParser {
   /** Unread bytes in `chunks`. */
   private queued = 0
 
-  /** The bytes of a mark that is not complete, as a number. */
+  /** The bytes of a mark that is not complete, as a number; four more push the old ones out. */
   private mark = 0
   private markLength = 0
 
@@ -141,7 +141,7 @@ export class FrameParser {
    * Takes the next bytes of the stream.
    */
   push(chunk: Uint8Array): void {
-    if (chunk.length === 0 || this.error !== undefined) return
+    if (this.error !== undefined) return
     // A chunk that cannot hold all of the current body goes straight to it, so that small chunks never pile up here.
     const direct = this.queued === 0 && this.announced !== 0 && (this.received !== 0 || chunk.length < this.announced)
     const used = direct ? Math.min(chunk.length, this.announced - this.received) : 0
@@ -163,7 +163,6 @@ export class FrameParser {
       if (this.error !== undefined) return this.error
       if (!this.readMark()) return undefined
       const length = this.mark & 0x7fffffff
-      this.mark = 0
       this.markLength = 0
       if (length === 0 || length > limit) return this.fail(new FrameError(length, limit))
       this.announced = length

@@ -111,7 +111,7 @@ const formatIpv6 = (ip: Uint8Array): string => {
 
 /** IPv4 in ::ffff:0:0/96 is IPv4: a dual-stack socket reports its IPv4 peers in that form. */
 const isMapped = (ip: Uint8Array): boolean =>
-  ip.length === 16 && ip[10] === 0xff && ip[11] === 0xff && ip.subarray(0, 10).every((byte) => byte === 0)
+  ip[10] === 0xff && ip[11] === 0xff && ip.subarray(0, 10).every((byte) => byte === 0)
 
 const isName = (text: string): boolean =>
   text.length <= MAX_HOST_LENGTH && /^[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?$/.test(text)

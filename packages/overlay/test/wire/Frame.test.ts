@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as DropReason from "../../src/DropReason.ts"
 import { encodeMark, FrameError, FrameParser, MAX_BODY, MAX_UNAUTHENTICATED_BODY } from "../../src/wire/Frame.ts"
 
@@ -39,6 +41,25 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) ===
 const assertSame = (actual: ReadonlyArray<Uint8Array>, expected: ReadonlyArray<Uint8Array>): void => {
   assert.strictEqual(actual.length, expected.length)
   for (let i = 0; i < expected.length; i++) assert.isTrue(same(actual[i]!, expected[i]!), `body ${i}`)
+}
+
+setFlagsFromString("--expose-gc")
+const collectGarbage: () => void = runInNewContext("gc")
+
+/** What is really held after `make`, in bytes: heap and buffers, garbage excluded. */
+const heldBy = (make: () => unknown): number => {
+  const measure = (): number => {
+    // A collection frees buffers in the background; the next one waits for that.
+    for (let i = 0; i < 3; i++) collectGarbage()
+    const { arrayBuffers, heapUsed } = process.memoryUsage()
+    return arrayBuffers + heapUsed
+  }
+  make() // compiled code is not what is measured
+  const before = measure()
+  const kept = make()
+  const held = measure() - before
+  assert.isDefined(kept)
+  return held
 }
 
 const cut = (bytes: Uint8Array, sizes: () => number): Array<Uint8Array> => {
@@ -269,6 +290,19 @@ describe("Frame", () => {
       assert.strictEqual(parser.pinnedBytes, 0)
     })
 
+    it("COD-01 a body that begins a chunk is not copied either", () => {
+      for (const rest of [0, 10]) {
+        const parser = new FrameParser()
+        parser.push(mark(5000))
+        assert.strictEqual(parser.next(MAX_BODY), undefined)
+        const chunk = concat([bodyOf(5000, 1), bodyOf(rest, 2)])
+        parser.push(chunk)
+        const body = parser.next(MAX_BODY) as Uint8Array
+        assert.isTrue(same(body, bodyOf(5000, 1)))
+        assert.strictEqual(body.buffer, chunk.buffer)
+      }
+    })
+
     it("COD-01 many chunks wait without being read, and are read in order", () => {
       const bodies = Array.from({ length: 5000 }, (_, i) => bodyOf(1 + (i % 40), i))
       const parser = new FrameParser()
@@ -346,6 +380,42 @@ describe("Frame", () => {
       }
     })
 
+    it("T8 a byte at a time costs bytes, not objects", () => {
+      const held = heldBy(() => {
+        const parser = new FrameParser()
+        parser.push(mark(MAX_BODY))
+        for (let i = 0; i < 200_000; i++) {
+          parser.push(Uint8Array.of(i))
+          parser.next(MAX_BODY)
+        }
+        return parser
+      })
+      assert.isBelow(held, 2_000_000) // 200,000 arrays of one byte take over 20 MB
+    })
+
+    it("T8 what was read is let go, while what follows it waits", () => {
+      const body = bodyOf(65_532, 1)
+      const held = heldBy(() => {
+        const parser = new FrameParser()
+        for (let i = 0; i < 40; i++) parser.push(streamOf([body]))
+        for (let i = 0; i < 39; i++) parser.next(MAX_BODY)
+        return parser
+      })
+      assert.isBelow(held, 400_000) // one chunk of 40 that had 64 KiB each
+    })
+
+    it("T8 a hundred small remainders do not keep a hundred large chunks", () => {
+      const held = heldBy(() =>
+        Array.from({ length: 100 }, () => {
+          const parser = new FrameParser()
+          parser.push(concat([streamOf([bodyOf(60_000, 1)]), mark(50_000), bodyOf(100, 2)]))
+          drain(parser)
+          return parser
+        })
+      )
+      assert.isBelow(held, 1_000_000) // the chunks have 6 MB
+    })
+
     it("T8 a small remainder does not keep its large chunk", () => {
       const chunk = concat([streamOf([bodyOf(60_000, 1)]), mark(50_000), bodyOf(50_000, 2).subarray(0, 100)])
       const parser = new FrameParser()
@@ -381,6 +451,17 @@ describe("Frame", () => {
         assert.isTrue(same(parser.next(MAX_BODY) as Uint8Array, body))
         assert.strictEqual(parser.pinnedBytes, 104)
       }
+      const held = heldBy(() => {
+        const late = new FrameParser()
+        const chunk = streamOf([body])
+        late.push(chunk)
+        for (let i = 0; i < 500_000; i++) {
+          late.push(chunk)
+          late.next(MAX_BODY)
+        }
+        return late
+      })
+      assert.isBelow(held, 1_000_000) // a list of 500,000 entries takes 2 MB or more
     })
   })
 })

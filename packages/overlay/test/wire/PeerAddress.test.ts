@@ -30,6 +30,7 @@ describe("PeerAddress", () => {
       ["1.2.3.4:0", "InvalidPort"],
       ["1.2.3.4:65536", "InvalidPort"],
       ["1.2.3.4:100000", "InvalidPort"],
+      ["1.2.3.4:011625", "InvalidPort"], // core reads five digits at most
       ["1.2.3.4:", "InvalidPort"],
       ["1.2.3.4:-1", "InvalidPort"],
       ["1.2.3.4:+1", "InvalidPort"],
@@ -113,6 +114,7 @@ describe("PeerAddress", () => {
       "1:2:3:4:5:6:7:1.2.3.4",
       "1.2.3.4::1",
       "::1.2.3",
+      "::1.2.3.4:5",
       "::1.2.3.256",
       "::12345",
       "2001:db8::1:11625",

@@ -1,10 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { randomXdr, seeded } from "@stellar-overlay/overlay-test/RandomXdr"
 import { xdr } from "@stellar/stellar-base"
-import { readFileSync } from "node:fs"
-import { createRequire } from "node:module"
-import { compileFunction } from "node:vm"
-import * as XdrProgram from "../../src/internal/xdrProgram.ts"
 import * as XdrShape from "../../src/wire/XdrShape.ts"
 import * as XdrValidator from "../../src/wire/XdrValidator.ts"
 
@@ -39,14 +35,6 @@ const publicKey = xdrOf(0, hash)
 /** A quorum set of threshold 1 without validators, around `inner` more of its kind, one in the other. */
 const nestedQuorumSet = (inner: number): Uint8Array =>
   xdrOf(10, ...Array.from({ length: inner }, () => [1, 0, 1]).flat(), 1, 0, 0)
-
-/** stellar-base as a web page gets it: one file, minified. */
-const loadBundle = (): { readonly xdr: typeof xdr } => {
-  const file = createRequire(import.meta.url).resolve("@stellar/stellar-base/dist/stellar-base.min.js")
-  const module = { exports: { xdr } }
-  compileFunction(readFileSync(file, "utf8"), ["self", "module", "exports"])(globalThis, module, module.exports)
-  return module.exports
-}
 
 describe("XdrValidator", () => {
   it("COD-03 one message of every kind, laid out as the protocol says, is valid", () => {
@@ -381,13 +369,5 @@ describe("XdrValidator", () => {
     const deepest = problem(nestedQuorumSet(100))
     assert.strictEqual(deepest?.problem, "nested deeper than 200 levels")
     assert.strictEqual(deepest?.path, `StellarMessage.qSet${".innerSets[0]".repeat(100)}`)
-  })
-
-  it("COD-03 stellar-base's minified build, with a js-xdr of its own, compiles to the same program", () => {
-    const bundle: { readonly xdr: typeof xdr } = loadBundle()
-    assert.notStrictEqual(bundle.xdr.StellarMessage, xdr.StellarMessage)
-    const programOf = (definitions: typeof xdr) =>
-      XdrProgram.compile(XdrShape.fromDefinition(definitions.StellarMessage))
-    assert.deepStrictEqual(programOf(bundle.xdr), programOf(xdr))
   })
 })

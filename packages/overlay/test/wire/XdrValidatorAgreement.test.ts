@@ -104,60 +104,68 @@ describe("XdrValidator and stellar-base", () => {
     assert.isTrue(outcome instanceof Uint8Array && same(outcome, bytes))
   })
 
-  it("COD-03 X4 50,000 generated messages are valid for both, and re-encode to themselves", () => {
-    const chance = seeded(0x5eed)
-    for (let i = 0; i < 50_000; i++) {
-      const { bytes } = generate(chance, i)
-      const outcome = viaStellarBase(xdr.StellarMessage, bytes)
-      if (validate(bytes) !== -1 || outcome instanceof Error || !same(outcome, bytes)) {
-        assert.fail(`message ${i}: ${validate(bytes)}, ${outcome}, ${toHex(bytes)}`)
+  it(
+    "COD-03 X4 50,000 generated messages are valid for both, and re-encode to themselves",
+    { timeout: 120_000 },
+    () => {
+      const chance = seeded(0x5eed)
+      for (let i = 0; i < 50_000; i++) {
+        const { bytes } = generate(chance, i)
+        const outcome = viaStellarBase(xdr.StellarMessage, bytes)
+        if (validate(bytes) !== -1 || outcome instanceof Error || !same(outcome, bytes)) {
+          assert.fail(`message ${i}: ${validate(bytes)}, ${outcome}, ${toHex(bytes)}`)
+        }
       }
     }
-  })
+  )
 
-  it("COD-03 X1 X2 X4 X5 70,000 mutated messages: both agree, but for the listed differences", () => {
-    const chance = seeded(0xbad)
-    const acceptedTypes = new Set<number>()
-    const problems = new Map<string, number>()
-    let accepted = 0
-    let differing = 0
-    let previous = generate(chance, 0).bytes
-    for (let i = 0; i < 70_000; i++) {
-      const message = generate(chance, i)
-      const bytes = mutateXdr(message, chance, previous)
-      previous = message.bytes
-      const offset = validate(bytes)
-      const explanation = XdrValidator.explainInvalid(bytes, 0, bytes.length)
-      const outcome = viaStellarBase(xdr.StellarMessage, bytes)
-      const label = `mutation ${i}: ${offset}, ${explanation?.problem}, ${outcome}, ${toHex(bytes)}`
-      if (offset === -1) {
-        accepted++
-        acceptedTypes.add(readUint32(bytes, 0))
-        if (explanation !== undefined) assert.fail(label)
-        if (outcome instanceof Error) {
-          differing++
-          if (!differences.some((difference) => difference.applies(bytes))) assert.fail(label)
-        } else if (!same(outcome, bytes)) assert.fail(label)
-      } else {
-        if (explanation?.offset !== offset || !(outcome instanceof Error)) assert.fail(label)
-        if (offset < 0 || offset > bytes.length) assert.fail(label)
-        const kind = explanation.problem.replace(/[A-Z]\w+|-?\d+/g, "").replace(/ +/g, " ")
-        problems.set(kind, (problems.get(kind) ?? 0) + 1)
+  it(
+    "COD-03 X1 X2 X4 X5 70,000 mutated messages: both agree, but for the listed differences",
+    { timeout: 120_000 },
+    () => {
+      const chance = seeded(0xbad)
+      const acceptedTypes = new Set<number>()
+      const problems = new Map<string, number>()
+      let accepted = 0
+      let differing = 0
+      let previous = generate(chance, 0).bytes
+      for (let i = 0; i < 70_000; i++) {
+        const message = generate(chance, i)
+        const bytes = mutateXdr(message, chance, previous)
+        previous = message.bytes
+        const offset = validate(bytes)
+        const explanation = XdrValidator.explainInvalid(bytes, 0, bytes.length)
+        const outcome = viaStellarBase(xdr.StellarMessage, bytes)
+        const label = `mutation ${i}: ${offset}, ${explanation?.problem}, ${outcome}, ${toHex(bytes)}`
+        if (offset === -1) {
+          accepted++
+          acceptedTypes.add(readUint32(bytes, 0))
+          if (explanation !== undefined) assert.fail(label)
+          if (outcome instanceof Error) {
+            differing++
+            if (!differences.some((difference) => difference.applies(bytes))) assert.fail(label)
+          } else if (!same(outcome, bytes)) assert.fail(label)
+        } else {
+          if (explanation?.offset !== offset || !(outcome instanceof Error)) assert.fail(label)
+          if (offset < 0 || offset > bytes.length) assert.fail(label)
+          const kind = explanation.problem.replace(/[A-Z]\w+|-?\d+/g, "").replace(/ +/g, " ")
+          problems.set(kind, (problems.get(kind) ?? 0) + 1)
+        }
+      }
+      // The mutations must not all be harmless, nor all be fatal in the same way.
+      assert.isAbove(accepted, 7_000)
+      assert.isBelow(accepted, 35_000)
+      assert.strictEqual(acceptedTypes.size, 21)
+      assert.isAbove(differing, 100)
+      for (
+        const kind of ["unknown discriminant of ", "unknown value ", "length above the maximum of ", "bytes left over"]
+      ) {
+        assert.isAbove(problems.get(kind) ?? problems.get(` ${kind}`) ?? 0, 50, `${kind} in ${[...problems.keys()]}`)
       }
     }
-    // The mutations must not all be harmless, nor all be fatal in the same way.
-    assert.isAbove(accepted, 7_000)
-    assert.isBelow(accepted, 35_000)
-    assert.strictEqual(acceptedTypes.size, 21)
-    assert.isAbove(differing, 100)
-    for (
-      const kind of ["unknown discriminant of ", "unknown value ", "length above the maximum of ", "bytes left over"]
-    ) {
-      assert.isAbove(problems.get(kind) ?? problems.get(` ${kind}`) ?? 0, 50, `${kind} in ${[...problems.keys()]}`)
-    }
-  })
+  )
 
-  it("COD-03 X3 5,000 deeply nested values around the limit: both agree", () => {
+  it("COD-03 X3 5,000 deeply nested values around the limit: both agree", { timeout: 120_000 }, () => {
     const chance = seeded(3)
     const scVal = XdrValidator.make(xdr.ScVal)
     const outcomes = { accepted: 0, tooDeep: 0, otherwise: 0 }
@@ -185,7 +193,9 @@ describe("XdrValidator and stellar-base", () => {
     assert.isAbove(outcomes.tooDeep, 500)
   })
 
-  it("COD-03 every type of stellar-base compiles, and both agree on random and mutated values of it", () => {
+  it("COD-03 every type of stellar-base compiles, and both agree on random and mutated values of it", {
+    timeout: 120_000
+  }, () => {
     const isCodec = (u: unknown): u is Codec => typeof u === "function" && ("structName" in u || "unionName" in u)
     const definitions = Object.entries(xdr).flatMap(([name, type]) => (isCodec(type) ? [{ name, type }] : []))
     assert.isAbove(definitions.length, 300)

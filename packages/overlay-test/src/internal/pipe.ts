@@ -1,0 +1,241 @@
+import { TransportError } from "@stellar-overlay/overlay/Transport"
+import type * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type * as Scheduler from "effect/Scheduler"
+import type { SeededRandom } from "./seededRandom.ts"
+
+type Bytes = Arr.NonEmptyReadonlyArray<Uint8Array>
+
+/** Bytes under way, and the monotonic millisecond at which they arrive. */
+interface Segment {
+  readonly bytes: Uint8Array
+  readonly at: number
+}
+
+/** A suspended fiber. Its own scheduler wakes it, so that a world decides the order and stacks do not grow. */
+interface Waiter {
+  readonly scheduler: Scheduler.SchedulerDispatcher
+  readonly resume: () => void
+}
+
+const monotonicMillis = (fiber: Fiber.Fiber<unknown, unknown>): number =>
+  Number(fiber.getRef(Clock.Clock).monotonicTimeNanosUnsafe()) / 1_000_000
+
+/** Waits to be woken by `wakeAll`; an interrupted wait leaves the set. */
+const parkIn = (waiters: Set<Waiter>): Effect.Effect<void> =>
+  Effect.withFiber((fiber) =>
+    Effect.callback<void>((resume) => {
+      const waiter: Waiter = { scheduler: fiber.currentDispatcher, resume: () => resume(Effect.void) }
+      waiters.add(waiter)
+      return Effect.sync(() => {
+        waiters.delete(waiter)
+      })
+    })
+  )
+
+const wakeAll = (waiters: Set<Waiter>): void => {
+  for (const waiter of waiters) {
+    waiters.delete(waiter)
+    waiter.scheduler.scheduleTask(waiter.resume, 0)
+  }
+}
+
+const closedHere = () => Effect.fail(new TransportError({ kind: "Closed", detail: "closed by this side" }))
+const reset = () => Effect.fail(new TransportError({ kind: "Reset", detail: "ECONNRESET" }))
+
+/**
+ * How a pipe behaves.
+ *
+ * @internal
+ */
+export interface PipeOptions {
+  /** Bytes it holds before a write waits. */
+  readonly capacity: number
+  /** Bytes that one pull takes at most. */
+  readonly readLimit: number
+  readonly latencyMillis: number
+  /** Where present, every pull takes a random part of what is there. */
+  readonly segmentation: SeededRandom | undefined
+  /** Sees every chunk as it is written. */
+  readonly onWrite: (chunk: Uint8Array) => void
+  /** Bytes met a side that reads no more: the whole connection breaks, as by an RST. */
+  readonly onUnread: () => void
+}
+
+/**
+ * One direction of a loopback connection: bytes between a writing and a reading side.
+ *
+ * A write queues its whole unit at once and then waits until at most `capacity` bytes are left, as a socket does whose
+ * buffer is the kernel's; so it holds `capacity` bytes and one unit per writing fiber at most.
+ *
+ * @internal
+ */
+export class Pipe {
+  private readonly options: PipeOptions
+  private segments: Array<Segment> = []
+  private size = 0
+  private corked = false
+  private broken = false
+  private readerClosed = false
+  private writerClosed = false
+  /** When the end of the stream arrives; undefined while the writing side has not ended. */
+  private endsAt: number | undefined
+  private pulling = false
+  private readonly readers = new Set<Waiter>()
+  private readonly writers = new Set<Waiter>()
+
+  constructor(options: PipeOptions) {
+    this.options = options
+  }
+
+  /** Bytes written and not yet pulled. */
+  get buffered(): number {
+    return this.size
+  }
+
+  /** Takes what has arrived, or waits for it. The bytes leave the pipe in the step that delivers them. */
+  readonly pull: Effect.Effect<Bytes, TransportError> = Effect.withFiber((fiber) => {
+    if (this.readerClosed) return closedHere()
+    if (this.broken) return reset()
+    if (this.pulling) return Effect.die(new Error("two fibers pull one connection"))
+    const now = this.options.latencyMillis > 0 ? monotonicMillis(fiber) : 0
+    const bytes = this.corked ? undefined : this.take(now)
+    if (bytes !== undefined) return Effect.succeed(bytes)
+    const arrival = this.corked ? undefined : this.segments[0]?.at ?? this.endsAt
+    if (arrival !== undefined && arrival <= now) {
+      return Effect.fail(new TransportError({ kind: "Eof", detail: "ended by the remote" }))
+    }
+    return Effect.andThen(
+      arrival === undefined ? this.awaitChange : Effect.raceFirst(Effect.sleep(arrival - now), this.awaitChange),
+      this.pull
+    )
+  })
+
+  private readonly awaitChange: Effect.Effect<void> = Effect.suspend(() => {
+    this.pulling = true
+    return Effect.ensuring(
+      parkIn(this.readers),
+      Effect.sync(() => {
+        this.pulling = false
+      })
+    )
+  })
+
+  /** Queues all chunks as one unit, then waits for room: an interrupted write is queued in full. */
+  write(chunks: Bytes): Effect.Effect<void, TransportError> {
+    return Effect.withFiber((fiber) => {
+      if (this.writerClosed || this.endsAt !== undefined) return closedHere()
+      if (this.broken) return reset()
+      if (this.readerClosed) {
+        this.options.onUnread()
+        return Effect.fail(new TransportError({ kind: "Reset", detail: "EPIPE" }))
+      }
+      const at = this.options.latencyMillis > 0 ? monotonicMillis(fiber) + this.options.latencyMillis : 0
+      for (const bytes of chunks) {
+        if (bytes.length === 0) continue
+        this.segments.push({ bytes, at })
+        this.size += bytes.length
+        this.options.onWrite(bytes)
+      }
+      wakeAll(this.readers)
+      return this.size > this.options.capacity ? this.awaitRoom : Effect.void
+    })
+  }
+
+  private readonly awaitRoom: Effect.Effect<void, TransportError> = Effect.suspend(() =>
+    Effect.andThen(
+      parkIn(this.writers),
+      Effect.suspend(() => {
+        if (this.writerClosed) return closedHere()
+        if (this.broken) return reset()
+        return this.size > this.options.capacity ? this.awaitRoom : Effect.void
+      })
+    )
+  )
+
+  /** Ends the stream after what was written. */
+  readonly end: Effect.Effect<void> = Effect.withFiber((fiber) => {
+    if (this.endsAt === undefined) {
+      const { latencyMillis } = this.options
+      this.endsAt = latencyMillis > 0 ? monotonicMillis(fiber) + latencyMillis : 0
+      wakeAll(this.readers)
+    }
+    return Effect.void
+  })
+
+  /** The reading side goes away; what it left unread breaks the connection. */
+  closeReader(): void {
+    this.readerClosed = true
+    wakeAll(this.readers)
+    if (this.size > 0) this.options.onUnread()
+  }
+
+  /** The writing side goes away: its suspended writes fail. */
+  closeWriter(): void {
+    this.writerClosed = true
+    wakeAll(this.writers)
+  }
+
+  /** As by an RST: what is under way is lost, and both sides fail. */
+  break(): void {
+    this.broken = true
+    this.segments = []
+    this.size = 0
+    wakeAll(this.readers)
+    wakeAll(this.writers)
+  }
+
+  /** Holds everything back, the end included; writers feel it once the pipe is full. */
+  cork(): void {
+    this.corked = true
+  }
+
+  uncork(): void {
+    this.corked = false
+    wakeAll(this.readers)
+  }
+
+  /** Takes what has arrived by `now`, `readLimit` bytes at most, splitting the last segment where it must. */
+  private take(now: number): Bytes | undefined {
+    const segments = this.segments
+    const [first] = segments
+    if (first === undefined || first.at > now) return undefined
+    const { capacity, readLimit } = this.options
+    let arrived = 0
+    for (const { at, bytes } of segments) {
+      if (at > now || arrived >= readLimit) break
+      arrived += bytes.length
+    }
+    const portion = this.portion(Math.min(arrived, readLimit))
+    let left = portion - first.bytes.length
+    const out: [Uint8Array, ...Array<Uint8Array>] = [first.bytes]
+    let last = first
+    let count = 1
+    for (; left > 0; count++) {
+      const segment = segments[count]
+      if (segment === undefined) break
+      out.push(segment.bytes)
+      left -= segment.bytes.length
+      last = segment
+    }
+    if (left < 0) {
+      const cut = last.bytes.length + left
+      out[count - 1] = last.bytes.subarray(0, cut)
+      segments[count - 1] = { bytes: last.bytes.subarray(cut), at: last.at }
+      count--
+    }
+    this.segments = count === segments.length ? [] : segments.slice(count)
+    this.size -= portion
+    if (this.size <= capacity) wakeAll(this.writers)
+    return out
+  }
+
+  private portion(available: number): number {
+    const random = this.options.segmentation
+    if (random === undefined) return available
+    // single bytes are worth more than their share of a uniform draw
+    return random.nextBelowUnsafe(4) === 0 ? 1 : 1 + random.nextBelowUnsafe(available)
+  }
+}

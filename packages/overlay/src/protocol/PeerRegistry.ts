@@ -1,0 +1,301 @@
+/**
+ * Every connection of a node, from the first byte to the last, and the one place where it is decided who may stay.
+ *
+ * A connection is reserved before it exists and released once, whatever happens in between; slots are therefore never
+ * exceeded and always come back. Four lists: pending or authenticated, inbound or outbound. No connection is in two.
+ *
+ * Two connections with one node. An authenticated one always stays. While both are pending somebody has to choose, and
+ * both ends must not choose differently, or none is left: of two crossed dials the node with the greater id chooses and
+ * keeps its own; of two dials in one direction the acceptor chooses and keeps the first. The other end waits for the
+ * choice. Stellar-core, which always drops the connection whose HELLO it handles later, fits either role, because it
+ * drops its own of two crossed dials. `mutualDials: "core"` does as core does, and two such nodes usually lose both.
+ *
+ * Implements protocol.md 2.4 steps 12 to 14 and 9.5 (stellar-core: `OverlayManagerImpl::PeersList`).
+ *
+ * @since 0.1.0
+ */
+import * as DropReason from "../DropReason.ts"
+import * as NodeId from "../wire/NodeId.ts"
+import type { PeerAddress } from "../wire/PeerAddress.ts"
+import type { RemoteFacts, Role } from "./Handshake.ts"
+
+/**
+ * How many connections of each kind there may be.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PeerLimits {
+  readonly maxInbound: number
+  readonly maxOutbound: number
+  readonly maxInboundPending: number
+  readonly maxOutboundPending: number
+  /** Pending inbound connections beyond the limit for hosts that a preferred peer might have. */
+  readonly possiblyPreferredExtra: number
+  readonly maxPendingPerAddress: number
+  readonly maxPendingPerSubnet24: number
+  readonly maxPendingPerSubnet16: number
+  readonly preferredPeersOnly: boolean
+  readonly mutualDials: "winner" | "core"
+}
+
+/**
+ * One connection's place. `drop` reaches the connection once there is one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Entry {
+  readonly role: Role
+  /** Where the socket leads: the dialled address, or the remote's ephemeral one. */
+  readonly address: PeerAddress
+  /** Monotonic milliseconds. */
+  readonly since: number
+  state: "pending" | "authenticated" | "released"
+  /** Set by HELLO. */
+  remote: RemoteFacts | undefined
+  /** Set when a decision about another connection ends this one. */
+  doomed: boolean
+  drop: (reason: DropReason.DropReason) => void
+}
+
+/**
+ * What the registry asks about peers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Preferences {
+  /** Not limited by host and subnet. */
+  readonly isExempt: (address: PeerAddress) => boolean
+  readonly isPreferredAddress: (address: PeerAddress) => boolean
+  readonly isPossiblyPreferred: (address: PeerAddress) => boolean
+  readonly isPreferredKey: (id: NodeId.NodeId) => boolean
+  /** Of a full inbound list, one that may make room for a newcomer, or undefined. */
+  readonly dispensable: (inbound: ReadonlyArray<Entry>, newcomer: Entry) => Entry | undefined
+}
+
+/**
+ * The lists.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class PeerRegistry {
+  readonly #self: NodeId.NodeId
+  readonly #limits: PeerLimits
+  readonly #preferences: Preferences
+  readonly #entries = new Set<Entry>()
+  readonly #authenticated = { initiator: new Map<NodeId.NodeId, Entry>(), acceptor: new Map<NodeId.NodeId, Entry>() }
+  readonly #pending = { initiator: 0, acceptor: 0 }
+  readonly #pendingByHost = new Map<string, number>()
+
+  constructor(self: NodeId.NodeId, limits: PeerLimits, preferences: Preferences) {
+    this.#self = self
+    this.#limits = limits
+    this.#preferences = preferences
+  }
+
+  // ----------------------------------------------------------------------------------------------- admission
+
+  /** A place for a dial, or why there is none. A `promotion` may go to an address that is connected inbound. */
+  reserveOutbound(
+    address: PeerAddress,
+    now: number,
+    promotion = false
+  ): Entry | DropReason.DropReason {
+    const existing = this.find(address)
+    if (existing !== undefined && !(promotion && existing.role === "acceptor")) {
+      return DropReason.make("AlreadyConnected", address.toString())
+    }
+    if (this.#pending.initiator >= this.#limits.maxOutboundPending) return DropReason.make("OutboundFull")
+    return this.#add("initiator", address, now)
+  }
+
+  /** A place for an accepted socket, or why there is none. */
+  reserveInbound(remote: PeerAddress, now: number): Entry | DropReason.DropReason {
+    const limits = this.#limits
+    const extra = this.#preferences.isPossiblyPreferred(remote) ? limits.possiblyPreferredExtra : 0
+    if (this.#pending.acceptor >= limits.maxInboundPending + extra) return DropReason.make("PendingInboundFull")
+    if (extra === 0 && !this.#preferences.isExempt(remote)) {
+      if (this.#count(remote.host) >= limits.maxPendingPerAddress) return DropReason.make("PerAddressLimit", remote.host)
+      for (const [subnet, most] of [
+        [remote.subnet24, limits.maxPendingPerSubnet24],
+        [remote.subnet16, limits.maxPendingPerSubnet16]
+      ] as const) {
+        if (this.#count(subnet) >= most) return DropReason.make("PerSubnetLimit", subnet)
+      }
+    }
+    return this.#add("acceptor", remote, now)
+  }
+
+  /** HELLO came: a reason to drop this connection, or undefined when it may go on. May doom another one. */
+  hello(entry: Entry, remote: RemoteFacts): DropReason.DropReason | undefined {
+    entry.remote = remote
+    for (const other of this.#entries) {
+      if (other === entry || other.doomed || other.remote?.id !== remote.id) continue
+      const loser = this.#loser(entry, other)
+      if (loser === entry) return DropReason.make("AlreadyConnected", NodeId.short(remote.id))
+      if (loser === other) {
+        other.doomed = true
+        other.drop(DropReason.make("MutualDialLost", NodeId.short(remote.id)))
+      }
+    }
+    return undefined
+  }
+
+  /** Which of two connections with one node goes; undefined when the choice is the other end's. */
+  #loser(entry: Entry, other: Entry): Entry | undefined {
+    if (other.state === "authenticated" || this.#limits.mutualDials === "core") return entry
+    if (entry.role === other.role) return entry.role === "acceptor" ? entry : undefined
+    if (NodeId.Order(this.#self, entry.remote!.id) < 0) return undefined
+    return entry.role === "acceptor" ? entry : other
+  }
+
+  /** AUTH came: moves to the authenticated list, or says why not. May evict another peer. */
+  authenticate(entry: Entry): DropReason.DropReason | undefined {
+    const id = entry.remote!.id
+    if (this.get(id) !== undefined) return DropReason.make("AlreadyConnected", NodeId.short(id))
+    const { maxInbound, maxOutbound, preferredPeersOnly } = this.#limits
+    const list = this.#authenticated[entry.role]
+    const max = entry.role === "initiator" ? maxOutbound : maxInbound
+    const hasRoom = list.size < max
+    if (this.isPreferred(entry)) {
+      const evicted = hasRoom ? undefined : this.#firstNotPreferred(list)
+      if (!hasRoom && evicted === undefined) return DropReason.make("PeerRejected")
+      if (evicted !== undefined) this.#evict(evicted, "PreferredPeerSelected")
+    } else {
+      if (preferredPeersOnly) return DropReason.make("PeerRejected")
+      if (!hasRoom) {
+        const evicted = entry.role === "acceptor" && max > 0
+          ? this.#preferences.dispensable([...list.values()], entry)
+          : undefined
+        if (evicted === undefined) return DropReason.make("PeerRejected")
+        this.#evict(evicted, "InboundEvicted")
+      }
+    }
+    this.#leavePending(entry)
+    entry.state = "authenticated"
+    list.set(id, entry)
+    return undefined
+  }
+
+  #evict(entry: Entry, tag: DropReason.DropTag): void {
+    this.release(entry)
+    entry.drop(DropReason.make(tag))
+  }
+
+  /** In NodeID order, as core's map is. */
+  #firstNotPreferred(list: ReadonlyMap<NodeId.NodeId, Entry>): Entry | undefined {
+    let first: Entry | undefined
+    for (const entry of list.values()) {
+      if (this.isPreferred(entry)) continue
+      if (first === undefined || NodeId.Order(entry.remote!.id, first.remote!.id) < 0) first = entry
+    }
+    return first
+  }
+
+  /** The connection is over, or will never be. Gives the slot back, once. */
+  release(entry: Entry): void {
+    if (entry.state === "pending") this.#leavePending(entry)
+    else if (entry.state === "authenticated" && entry.remote !== undefined) {
+      this.#authenticated[entry.role].delete(entry.remote.id)
+    }
+    entry.state = "released"
+    this.#entries.delete(entry)
+  }
+
+  #add(role: Role, address: PeerAddress, since: number): Entry {
+    const entry: Entry = { role, address, since, state: "pending", remote: undefined, doomed: false, drop: () => undefined }
+    this.#entries.add(entry)
+    this.#pending[role]++
+    if (role === "acceptor") this.#bump(address, 1)
+    return entry
+  }
+
+  #leavePending(entry: Entry): void {
+    this.#pending[entry.role]--
+    if (entry.role === "acceptor") this.#bump(entry.address, -1)
+  }
+
+  #count(key: string): number {
+    return this.#pendingByHost.get(key) ?? 0
+  }
+
+  #bump(address: PeerAddress, by: 1 | -1): void {
+    for (const key of [address.host, address.subnet24, address.subnet16]) {
+      const count = this.#count(key) + by
+      if (count === 0) this.#pendingByHost.delete(key)
+      else this.#pendingByHost.set(key, count)
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------- queries
+
+  /** Preferred by address, or, once authenticated, by key (protocol.md 9.5). */
+  isPreferred(entry: Entry): boolean {
+    const { address, remote, role } = entry
+    return this.#preferences.isPreferredAddress(remote?.address ?? address)
+      || (role === "initiator" && this.#preferences.isPreferredAddress(address))
+      || (remote !== undefined && this.#preferences.isPreferredKey(remote.id))
+  }
+
+  /** The authenticated connection with a node. */
+  get(id: NodeId.NodeId): Entry | undefined {
+    return this.#authenticated.initiator.get(id) ?? this.#authenticated.acceptor.get(id)
+  }
+
+  /** The connection at an address, dialled or announced; outbound before inbound, pending before authenticated. */
+  find(address: PeerAddress): Entry | undefined {
+    let found: Entry | undefined
+    for (const entry of this.#entries) {
+      if (entry.address.key !== address.key && entry.remote?.address.key !== address.key) continue
+      if (found === undefined || rank(entry) < rank(found)) found = entry
+    }
+    return found
+  }
+
+  pending(role: Role): Array<Entry> {
+    return [...this.#entries].filter((entry) => entry.role === role && entry.state === "pending")
+  }
+
+  pendingCount(role: Role): number {
+    return this.#pending[role]
+  }
+
+  /** In NodeID order. */
+  authenticated(role?: Role): Array<Entry> {
+    const lists = role === undefined
+      ? [...this.#authenticated.initiator.values(), ...this.#authenticated.acceptor.values()]
+      : [...this.#authenticated[role].values()]
+    return lists.sort((a, b) => NodeId.Order(a.remote!.id, b.remote!.id))
+  }
+
+  authenticatedCount(role?: Role): number {
+    const { acceptor, initiator } = this.#authenticated
+    return role === undefined ? acceptor.size + initiator.size : this.#authenticated[role].size
+  }
+
+  /** Authenticated connections that are not preferred (protocol.md 9.3 step 6). */
+  nonPreferredCount(role: Role): number {
+    let count = 0
+    for (const entry of this.#authenticated[role].values()) if (!this.isPreferred(entry)) count++
+    return count
+  }
+
+  freeOutboundPending(): number {
+    return Math.max(0, this.#limits.maxOutboundPending - this.#pending.initiator)
+  }
+
+  /** Connections of every kind. */
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Every connection, for shutdown: inbound first, then outbound, as core tells them. */
+  all(): Array<Entry> {
+    return [...this.#entries].sort((a, b) => (a.role === b.role ? 0 : a.role === "acceptor" ? -1 : 1))
+  }
+}
+
+const rank = (entry: Entry): number => (entry.role === "initiator" ? 0 : 2) + (entry.state === "pending" ? 0 : 1)
