@@ -12,7 +12,6 @@ import {
   type PeerStoreShape,
   PeerType
 } from "@stellar-overlay/overlay/PeerStore"
-import { SECONDS_PER_BACKOFF } from "@stellar-overlay/overlay/protocol/PeerBackoff"
 import { drawIndex } from "@stellar-overlay/overlay/protocol/PeerSelection"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Arr from "effect/Array"
@@ -89,17 +88,12 @@ const encode = (record: PeerRecord) => ({
 })
 
 /** The conditions of `PeerSelection.matches`, as SQL. */
-const conditions = (sql: SqlClient.SqlClient, query: PeerQuery, nowMillis: number): Fragment => {
-  const unit = SECONDS_PER_BACKOFF * 1000
-  // a next attempt further away than any back-off of that many failures was written by a clock that has gone back since
-  const due = sql`(nextattempt <= ${nowMillis} or nextattempt - ${nowMillis} >
-    ${sql.literal(String(unit))} * (case when numfailures > 10 then 1024 else (1 << numfailures) end))`
-  return sql.and([
+const conditions = (sql: SqlClient.SqlClient, query: PeerQuery, nowMillis: number): Fragment =>
+  sql.and([
     query.type === "AnyOutbound" ? sql`type <> ${PeerType.Inbound}` : sql`type = ${query.type}`,
     ...(query.maxFailures === undefined ? [] : [sql`numfailures <= ${query.maxFailures}`]),
-    ...(query.due ? [due] : [])
+    ...(query.due ? [sql`nextattempt <= ${nowMillis}`] : [])
   ])
-}
 
 const countOf = (rows: ReadonlyArray<{ readonly n: number | string }>): number => Number(rows[0]?.n ?? 0)
 

@@ -197,21 +197,6 @@ export const cases: ReadonlyArray<ContractCase> = [
       })
     )),
 
-  rule("O2 a next attempt beyond any back-off was written by a clock that went back: the row is due", (open, same) =>
-    open((store) =>
-      Effect.gen(function*() {
-        const now = yield* Clock.currentTimeMillis
-        const longest = (failures: number) => 10_000 * 2 ** Math.min(failures, 10)
-        const rows = [0, 1, 9, 10, 11, 50].flatMap((numFailures, i) => [
-          make({ address: addressOf(2 * i), numFailures, nextAttemptMillis: now + longest(numFailures) }),
-          make({ address: addressOf(2 * i + 1), numFailures, nextAttemptMillis: now + longest(numFailures) + 1 })
-        ])
-        yield* put(store, rows)
-        const found = yield* store.loadRandom({ due: true, maxFailures: undefined, type: PeerType.Inbound }, 1000)
-        same("due", keys(found), keys(rows.filter((_, i) => i % 2 === 1)))
-      })
-    )),
-
   rule("PMG-05 a window of the wanted size at a random place, decided by the Random service", (open, same) =>
     open((store) =>
       Effect.gen(function*() {

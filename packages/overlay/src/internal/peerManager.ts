@@ -14,9 +14,9 @@ import {
   applyBackoff,
   backoffMillis,
   decayedFailures,
-  isDue,
   MAX_BACKOFF_EXPONENT,
   PeerType,
+  restoredAttempt,
   transition
 } from "../protocol/PeerBackoff.ts"
 import { matches, nextAttemptCutoff, type PeerQuery, select, sendQueries } from "../protocol/PeerSelection.ts"
@@ -52,8 +52,10 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<PeerManagerShape, never, PeerStore | Scope.Scope> {
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  const now = () => clock.currentTimeMillisUnsafe()
   const monotonic = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  /** The wall clock as it was at the start, plus the time since: setting the clock hastens or delays no attempt. */
+  const epoch = clock.currentTimeMillisUnsafe() - monotonic()
+  const now = () => epoch + monotonic()
   const draw = () => random.nextDoubleUnsafe()
 
   /** Addresses of a test network, which all look alike: bounds by subnet would only tell how it is wired. */
@@ -79,7 +81,7 @@ export const make = Effect.fnUntraced(function*(
     if (discardStored || self.has(record.address.key)) return false
     if (table.get(record.address) !== undefined) return true
     const anchor = record.anchor && anchors.size < config.maxAnchors
-    if (!table.insert({ ...record, anchor }, "gossip", true)) return false
+    if (!table.insert({ ...record, anchor, nextAttemptMillis: restoredAttempt(record, now()) }, "gossip", true)) return false
     if (anchor) {
       anchors.set(record.address.key, record.address)
       untriedAnchors.set(record.address.key, record.address)
@@ -109,7 +111,7 @@ export const make = Effect.fnUntraced(function*(
   const dialRefusal = (address: PeerAddress): DialRefusal | undefined => {
     if (self.has(address.key)) return "Self"
     const row = table.get(address)
-    if (row !== undefined && !isDue(row, now())) return "NotDue"
+    if (row !== undefined && row.nextAttemptMillis > now()) return "NotDue"
     if (!isHearsay(address, row)) return undefined
     if (!limiter.allowsPort(address.port)) return "Port"
     return limiter.allowsHost(hostOf(address), monotonic()) ? undefined : "HostLimit"

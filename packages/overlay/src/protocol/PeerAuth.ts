@@ -60,7 +60,10 @@ export const SHARED_KEY_CACHE_SIZE = 4096
 export interface PeerAuthOptions {
   /** Seconds an issued certificate lives; default `CERTIFICATE_LIFETIME_SECONDS`. */
   readonly certificateLifetimeSeconds?: number
-  /** Seconds ahead a remote certificate may expire, `Infinity` for no bound; default `MAX_FUTURE_SECONDS`. */
+  /**
+   * Seconds ahead a remote certificate may expire; default `MAX_FUTURE_SECONDS`. `Number.MAX_SAFE_INTEGER` and more,
+   * `Infinity` included, mean no bound.
+   */
   readonly maxFutureSeconds?: number
   /** Agreed keys kept, least recently used going first; 0 keeps none; default `SHARED_KEY_CACHE_SIZE`. */
   readonly sharedKeyCacheSize?: number
@@ -144,7 +147,8 @@ export class PeerAuth {
     this.#networkId = networkId
     this.#seed = seed
     this.#lifetime = options.certificateLifetimeSeconds ?? CERTIFICATE_LIFETIME_SECONDS
-    this.#maxFuture = options.maxFutureSeconds ?? MAX_FUTURE_SECONDS
+    const maxFuture = options.maxFutureSeconds ?? MAX_FUTURE_SECONDS
+    this.#maxFuture = maxFuture >= Number.MAX_SAFE_INTEGER ? Infinity : maxFuture
     this.#cacheSize = options.sharedKeyCacheSize ?? SHARED_KEY_CACHE_SIZE
     this.#curveSecret = crypto.randomBytes(32)
     this.curvePublicKey = crypto.x25519PublicKey(this.#curveSecret)

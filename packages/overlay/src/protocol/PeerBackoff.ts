@@ -127,15 +127,15 @@ export const applyBackoff = (
 }
 
 /**
- * Whether an address may be dialled at `nowMillis`. A time further ahead than the longest back-off its failures could
- * have drawn was written under a wall clock that has since gone back; it counts as due, or a clock set back by an hour
- * would silence every address for that hour.
+ * The next attempt of a row that another run of the process stored. A time further ahead than the longest back-off its
+ * failures could have drawn was written under a wall clock that has since gone back: it is brought to that back-off, or
+ * a clock set back by an hour would silence every address for that hour.
  *
- * @category predicates
+ * @category combinators
  * @since 0.1.0
  */
-export const isDue = (self: Backoff, nowMillis: number): boolean =>
-  self.nextAttemptMillis <= nowMillis || self.nextAttemptMillis > nowMillis + maxBackoffMillis(self.numFailures)
+export const restoredAttempt = (self: Backoff, nowMillis: number): number =>
+  Math.min(self.nextAttemptMillis, nowMillis + maxBackoffMillis(self.numFailures))
 
 /**
  * Old evidence fades: the failures that still count when nobody tried the address for a while. They halve once for each

@@ -10,7 +10,7 @@
  *
  * @since 0.1.0
  */
-import { isDue, PeerType, REALLY_DEAD_FAILURES, MAX_FAILURES_TO_SEND } from "./PeerBackoff.ts"
+import { MAX_FAILURES_TO_SEND, PeerType, REALLY_DEAD_FAILURES } from "./PeerBackoff.ts"
 import type { PeerRecord } from "./PeerTable.ts"
 
 /**
@@ -84,7 +84,7 @@ export const sendQueries: readonly [PeerQuery, PeerQuery] = [
 export const matches = (row: PeerRecord, query: PeerQuery, nowMillis: number): boolean =>
   (query.type === "AnyOutbound" ? row.type !== PeerType.Inbound : row.type === query.type)
   && (query.maxFailures === undefined || row.numFailures <= query.maxFailures)
-  && (!query.due || isDue(row, nowMillis))
+  && (!query.due || row.nextAttemptMillis <= nowMillis)
   && row.address.port > 0
   && !row.address.isEmpty
 

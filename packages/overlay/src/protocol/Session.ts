@@ -518,7 +518,8 @@ export class Session {
   /** What the end of input means, given whether the remote ended in order. */
   readFailure(inOrder: boolean, detail: string): DropReason.DropReason {
     if (!inOrder) return DropReason.make("ReadError", detail)
-    return DropReason.make(this.#parser.bufferedBytes > 0 ? "ShortRead" : "RemoteClosed")
+    const { announcedBytes, bufferedBytes } = this.#parser
+    return DropReason.make(bufferedBytes > 0 || announcedBytes > 0 ? "ShortRead" : "RemoteClosed")
   }
 
   /**

@@ -31,11 +31,19 @@ describe("byte parameters", () => {
 
   it("CFG-08 fixed values are used as they are, also when only one is set", () => {
     assert.deepStrictEqual(
-      deriveByteParameters({ floodReadingCapacityBytes: 500_000, sendMoreBatchSizeBytes: 7, maxTransactionSize: 102_400 }),
+      deriveByteParameters({
+        floodReadingCapacityBytes: 500_000,
+        sendMoreBatchSizeBytes: 7,
+        maxTransactionSize: 102_400
+      }),
       { floodReadingCapacityBytes: 500_000, sendMoreBatchSizeBytes: 7 }
     )
     assert.deepStrictEqual(
-      deriveByteParameters({ floodReadingCapacityBytes: 500_000, sendMoreBatchSizeBytes: 0, maxTransactionSize: 102_400 }),
+      deriveByteParameters({
+        floodReadingCapacityBytes: 500_000,
+        sendMoreBatchSizeBytes: 0,
+        maxTransactionSize: 102_400
+      }),
       { floodReadingCapacityBytes: 500_000, sendMoreBatchSizeBytes: 0 }
     )
   })

@@ -29,7 +29,10 @@ const cases: ReadonlyArray<Case> = [
   {
     ids: ["FLC-001", "FLC-002"],
     name: "batch size is less than message size",
-    acceptor: { flow: { floodReadingCapacityBytes: 2 * S + 2000, sendMoreBatchSizeBytes: Math.floor(S / 2) }, ledger: M },
+    acceptor: {
+      flow: { floodReadingCapacityBytes: 2 * S + 2000, sendMoreBatchSizeBytes: Math.floor(S / 2) },
+      ledger: M
+    },
     capacity: 2 * S + 2000,
     grants: 1
   },
@@ -49,8 +52,20 @@ const cases: ReadonlyArray<Case> = [
     grants: 1
   },
   { ids: ["FLC-006", "FLC-007"], name: "automatic calculation", acceptor: { ledger: M }, capacity: 300_000, grants: 0 },
-  { ids: ["FLC-008", "FLC-009"], name: "mixed versions", acceptor: { flow: fixed, ledger: M }, capacity: 2 * S + 2000, grants: 1 },
-  { ids: ["FLC-010", "FLC-011"], name: "older versions", acceptor: { flow: fixed, ledger: M }, capacity: 2 * S + 2000, grants: 1 }
+  {
+    ids: ["FLC-008", "FLC-009"],
+    name: "mixed versions",
+    acceptor: { flow: fixed, ledger: M },
+    capacity: 2 * S + 2000,
+    grants: 1
+  },
+  {
+    ids: ["FLC-010", "FLC-011"],
+    name: "older versions",
+    acceptor: { flow: fixed, ledger: M },
+    capacity: 2 * S + 2000,
+    grants: 1
+  }
 ]
 
 describe("byte capacity", () => {
@@ -154,7 +169,11 @@ describe("transaction size upgrades", () => {
   it("FLC-015 FLC-11 both upgrade: the larger transaction passes", () => {
     const [a, b] = bothUpgraded()
     assert.deepStrictEqual([a.txQueueBytes, b.handled], [0, 2])
-    assert.strictEqual(b.flow.localFloodBytes, 2 * S + 101 + (maximum(U) - maximum(S - 4)), "capacity grew by the increase")
+    assert.strictEqual(
+      b.flow.localFloodBytes,
+      2 * S + 101 + (maximum(U) - maximum(S - 4)),
+      "capacity grew by the increase"
+    )
     assert.isAtLeast(b.grantsSent, 1)
   })
 

@@ -124,6 +124,8 @@ describe("verifying", () => {
     const last = { ...certificate, expiration: 2n ** 64n - 1n }
     assert.strictEqual(strict.verifyCertificate(last, nodeKey, t0), "CertificateTooFarAhead")
     assert.strictEqual(lenient.verifyCertificate(last, nodeKey, t0), "CertificateInvalid", "its signature decides")
+    const unbounded = make("01".repeat(32), { maxFutureSeconds: Number.MAX_SAFE_INTEGER })
+    assert.strictEqual(unbounded.verifyCertificate(last, nodeKey, t0), "CertificateInvalid")
     assert.strictEqual(strict.verifyCertificate({ ...certificate, expiration: 0n }, nodeKey, t0), "CertificateExpired")
   })
 

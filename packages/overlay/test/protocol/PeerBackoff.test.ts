@@ -3,9 +3,9 @@ import {
   applyBackoff,
   backoffMillis,
   decayedFailures,
-  isDue,
   maxBackoffMillis,
   PeerType,
+  restoredAttempt,
   transition
 } from "@stellar-overlay/overlay/protocol/PeerBackoff"
 import { Effect, Schema } from "effect"
@@ -62,16 +62,15 @@ describe("PeerBackoff", () => {
     assert.strictEqual(decayedFailures(row, 1000 + 5000 * day, 0), 40, "0 turns it off")
   })
 
-  it("O2 a next attempt that no back-off can have set is due, or a clock set back would silence every address", () => {
-    assert.isTrue(isDue({ numFailures: 0, nextAttemptMillis: 5000 }, 5000))
-    assert.isFalse(isDue({ numFailures: 0, nextAttemptMillis: 5001 }, 5000))
-    assert.isFalse(isDue({ numFailures: 0, nextAttemptMillis: 15_000 }, 5000))
-    assert.isTrue(isDue({ numFailures: 0, nextAttemptMillis: 15_001 }, 5000))
-    assert.isTrue(isDue({ numFailures: 3, nextAttemptMillis: 5000 + 3_600_000 }, 5000), "an hour")
+  it("O2 an attempt stored under a clock that went back is brought to the longest back-off of its failures", () => {
+    const restored = (numFailures: number, nextAttemptMillis: number) =>
+      restoredAttempt({ numFailures, nextAttemptMillis }, 5000)
+    assert.deepStrictEqual([restored(0, 4000), restored(0, 15_000), restored(0, 15_001)], [4000, 15_000, 15_000])
+    assert.strictEqual(restored(3, 5000 + 3_600_000), 85_000, "an hour")
   })
 
   it.effect.prop(
-    "PMG-03 whatever is drawn, an increased address is not due at once and is due when its back-off is over",
+    "PMG-03 whatever is drawn, an attempt is followed by whole seconds, one at least and b(n) at most",
     [
       Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 200 }))),
       Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 999_999 })))
@@ -79,9 +78,9 @@ describe("PeerBackoff", () => {
     ([failures, part]) =>
       Effect.sync(() => {
         const next = applyBackoff(failures, "Increase", 0, part / 1_000_000)
-        assert.isFalse(isDue(next, 0))
-        assert.isFalse(isDue(next, next.nextAttemptMillis - 1))
-        assert.isTrue(isDue(next, next.nextAttemptMillis))
+        assert.isAtLeast(next.nextAttemptMillis, 1000)
+        assert.strictEqual(next.nextAttemptMillis % 1000, 0)
+        assert.strictEqual(restoredAttempt(next, 0), next.nextAttemptMillis)
         assert.isAtMost(next.nextAttemptMillis, 10_000 * 2 ** Math.min(failures + 1, 10))
       })
   )

@@ -1,5 +1,14 @@
 /** Messages and ends of a link for the tests of flow control and the outbound queues. */
-import { Account, Asset, Claimant, FeeBumpTransaction, Keypair, Operation, TransactionBuilder, xdr } from "@stellar/stellar-base"
+import {
+  Account,
+  Asset,
+  Claimant,
+  FeeBumpTransaction,
+  Keypair,
+  Operation,
+  TransactionBuilder,
+  xdr
+} from "@stellar/stellar-base"
 import type { Transaction as BaseTransaction } from "@stellar/stellar-base"
 import * as FlowControl from "../../src/protocol/FlowControl.ts"
 import { type LedgerContext, makeLedgerContext } from "../../src/protocol/LedgerContext.ts"

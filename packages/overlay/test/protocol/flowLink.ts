@@ -6,7 +6,13 @@ import { FlowControl, type FlowControlOptions } from "../../src/protocol/FlowCon
 import type { LedgerContext } from "../../src/protocol/LedgerContext.ts"
 import { Liveness } from "../../src/protocol/Liveness.ts"
 import * as LivenessModule from "../../src/protocol/Liveness.ts"
-import { defaults, OutboundBatch, OutboundQueues, type OutboundQueuesOptions, Priority } from "../../src/protocol/OutboundQueues.ts"
+import {
+  defaults,
+  OutboundBatch,
+  OutboundQueues,
+  type OutboundQueuesOptions,
+  Priority
+} from "../../src/protocol/OutboundQueues.ts"
 import { isFlood, SendMoreExtended, type StellarMessage } from "../../src/wire/StellarMessage.ts"
 import { ledger, upstream } from "./flowFixtures.ts"
 
