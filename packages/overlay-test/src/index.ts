@@ -23,6 +23,13 @@ export * as BanListContract from "./contract/BanListContract.ts"
 export * as ContractFailure from "./contract/ContractFailure.ts"
 
 /**
+ * A transport in memory: TCP's behaviour without sockets, deterministic inside a `World`.
+ *
+ * @since 0.1.0
+ */
+export * as LoopbackTransport from "./LoopbackTransport.ts"
+
+/**
  * Mutations of XDR bytes: what a faulty or hostile encoder might send.
  *
  * @since 0.1.0
@@ -63,6 +70,13 @@ export * as SessionPair from "./SessionPair.ts"
  * @since 0.1.0
  */
 export * as TestCrypto from "./TestCrypto.ts"
+
+/**
+ * What every `Transport` must do, as cases for any test framework.
+ *
+ * @since 0.1.0
+ */
+export * as TransportContract from "./contract/TransportContract.ts"
 
 /**
  * A deterministic world: one seed decides time, chance and the order in which fibers run.

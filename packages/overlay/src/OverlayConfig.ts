@@ -68,8 +68,13 @@ export const Values = Schema.Struct({
   /** The port announced in HELLO and, when `listen` is set, listened on. */
   peerPort: port,
   listen: Schema.Boolean,
+  /** Where to listen when that is not `peerPort`; 0 takes any free port, which is then announced. */
+  listenPort: Schema.NullOr(between(0, 65535)),
   listenHost: Schema.String.check(Schema.isNonEmpty()),
   ipv6: Schema.Boolean,
+
+  /** RUN_STANDALONE: no listener, and nothing is dialled but on request. */
+  runStandalone: Schema.Boolean,
 
   // connections
   targetPeerConnections: between(1, 65535),
@@ -176,8 +181,10 @@ export const defaults: Values = {
   overlayMinVersion: 38,
   peerPort: DEFAULT_PEER_PORT,
   listen: true,
+  listenPort: null,
   listenHost: "0.0.0.0",
   ipv6: false,
+  runStandalone: false,
   targetPeerConnections: 8,
   maxAdditionalPeerConnections: -1,
   maxPendingConnections: 500,

@@ -87,6 +87,14 @@ export * as Frame from "./wire/Frame.ts"
 export * as Handshake from "./protocol/Handshake.ts"
 
 /**
+ * How many handshakes unknown nodes may cost: token buckets per host and for all, so that a storm of connections or of
+ * HELLOs with bad signatures takes a bounded share of the processor (a signature check costs about 60 us).
+ *
+ * @since 0.1.0
+ */
+export * as HandshakeBudget from "./protocol/HandshakeBudget.ts"
+
+/**
  * Sequence numbers and MACs of one connection: what proves that each message comes from the peer, whole and in order.
  *
  * @since 0.1.0
@@ -159,13 +167,6 @@ export * as NodeIds from "./NodeIds.ts"
  * @since 0.1.0
  */
 export * as OutboundBatch from "./protocol/OutboundBatch.ts"
-
-/**
- * One FIFO of messages to send: a ring that grows and shrinks, whose first entries may be in flight.
- *
- * @since 0.1.0
- */
-export * as OutboundLane from "./protocol/OutboundLane.ts"
 
 /**
  * Everything one connection has to send: four flow-controlled queues by priority and one lane for all other messages.
@@ -286,6 +287,14 @@ export * as PeerStore from "./PeerStore.ts"
  * @since 0.1.0
  */
 export * as PeerTable from "./protocol/PeerTable.ts"
+
+/**
+ * All peers of a node: the one admission path for dialled and accepted connections, and the loop that hands their
+ * messages to whoever registered for them.
+ *
+ * @since 0.1.0
+ */
+export * as Peers from "./Peers.ts"
 
 /**
  * The cryptographic operations the protocol needs, as synchronous functions on bytes.

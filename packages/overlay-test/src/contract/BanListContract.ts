@@ -170,14 +170,14 @@ export const cases: ReadonlyArray<ContractCase> = [
           bans.onBan((ban) => heard.push(ban.nodeId)),
           Effect.sync(() => {
             bans.ban(a)
-            same("in the same turn", heard, [a])
+            same("in the same turn", [...heard], [a])
             bans.ban(a)
             bans.ban(b, { untilMillis: MINUTE })
             bans.ban(b, { untilMillis: 2 * MINUTE })
           })
         ))
         bans.ban(c)
-        same("all", heard, [a, b, b])
+        same("all", [...heard], [a, b, b])
       })
     )),
 

@@ -20,7 +20,7 @@
  * @since 0.1.0
  */
 import { invariant } from "../internal/invariant.ts"
-import { Uint64Counter } from "../internal/Uint64Counter.ts"
+import { Uint64Counter } from "../internal/uint64Counter.ts"
 import { BYTE_CAPACITY_READ_FLOOR, deriveByteParameters, type FlowControlOptions } from "./FlowControlOptions.ts"
 
 export {
@@ -335,11 +335,7 @@ export class FlowControl {
     return BYTE_CAPACITY_READ_FLOOR + this.#options.totalReadingCapacityBytes - this.#bytes
   }
 
-  /**
-   * Sets the outbound credit, for tests of its limits.
-   *
-   * @internal
-   */
+  /** Sets the outbound credit, for tests of its limits: nothing on the wire takes it to 2^64 in a lifetime. */
   setCredit(messages: bigint, bytes: bigint): void {
     this.#messageCredit.value = messages
     this.#byteCredit.value = bytes

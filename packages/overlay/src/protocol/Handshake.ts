@@ -81,7 +81,8 @@ export interface HandshakeConfig {
   readonly overlayVersion: number
   readonly overlayMinVersion: number
   readonly version: string
-  readonly listeningPort: number
+  /** Known late when the system chose the port. */
+  listeningPort: number
 }
 
 /**

@@ -34,13 +34,13 @@
  * @since 0.1.0
  */
 import { invariant } from "../internal/invariant.ts"
+import { OutboundLane } from "../internal/outboundLane.ts"
 import { MessageType } from "../wire/MessageType.ts"
 import type { FloodAdvert, FloodDemand, ScpMessage, StellarMessage, Transaction } from "../wire/StellarMessage.ts"
 import { DelayWindow } from "./DelayWindow.ts"
 import type { FlowControl } from "./FlowControl.ts"
 import type { LedgerContext } from "./LedgerContext.ts"
 import { FRAME_OVERHEAD, type OutboundBatch } from "./OutboundBatch.ts"
-import { OutboundLane } from "./OutboundLane.ts"
 import { Priority } from "./Priority.ts"
 import { isNewerNominationOrBallot, slotOf, supersedeKey } from "./ScpSupersedes.ts"
 

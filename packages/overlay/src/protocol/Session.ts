@@ -397,6 +397,11 @@ export class Session {
     return false
   }
 
+  /** Whether a transaction set of this size fits the peer's byte budget and its queue; uses the budget when it does. */
+  mayAnswerTxSet(size: number, now: number): boolean {
+    return this.queues.hasDirectRoom(size) && this.#queries.txSetAnswer(size, now)
+  }
+
   // ------------------------------------------------------------------------------------------------- delivery
 
   /** The next messages for the consumer, urgent ones first. Every batch must be settled, once, when it is done with. */

@@ -1,7 +1,6 @@
 /** Rows FLC-001 to FLC-027 of the scenario inventory, at the level of accounting: two ends wired by hand. */
 import { assert, describe, it } from "@effect/vitest"
-import { checkOptions } from "../../src/protocol/FlowControl.ts"
-import { FlowControl } from "../../src/protocol/FlowControl.ts"
+import { checkOptions, FlowControl } from "../../src/protocol/FlowControl.ts"
 import { Priority } from "../../src/protocol/OutboundQueues.ts"
 import { feeBump, greatTransaction, messageOf, transactionOfSize, upstream } from "./flowFixtures.ts"
 import { End, type EndOptions, link, settle } from "./flowLink.ts"

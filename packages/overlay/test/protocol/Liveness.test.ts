@@ -25,7 +25,7 @@ class Connection {
   readonly pings: Array<number> = []
   dropped: { readonly tag: string; readonly detail: string; readonly at: number } | undefined
   now = 0
-  #hash = new Uint8Array(32)
+  #hash: Uint8Array = new Uint8Array(32)
   /** Whether and after how long the peer answers a ping. */
   answersAfter: number | undefined
   #answerAt = Number.POSITIVE_INFINITY

@@ -12,7 +12,7 @@ import {
   Priority,
   priorityOf
 } from "../../src/protocol/OutboundQueues.ts"
-import { isFlood, isMessageType, MessageType } from "../../src/wire/MessageType.ts"
+import { isFlood, isMessageType, type MessageType } from "../../src/wire/MessageType.ts"
 import {
   ErrorMsg,
   GetScpState,

@@ -3,13 +3,13 @@ import {
   Account,
   Asset,
   Claimant,
-  FeeBumpTransaction,
+  type FeeBumpTransaction,
   Keypair,
   Operation,
+  type Transaction as BaseTransaction,
   TransactionBuilder,
   xdr
 } from "@stellar/stellar-base"
-import type { Transaction as BaseTransaction } from "@stellar/stellar-base"
 import * as FlowControl from "../../src/protocol/FlowControl.ts"
 import { type LedgerContext, makeLedgerContext } from "../../src/protocol/LedgerContext.ts"
 import * as OutboundQueues from "../../src/protocol/OutboundQueues.ts"

@@ -7,11 +7,9 @@
  * `clear` empties the whole lane as stellar-core does, entries in flight included. Those are being written and will
  * complete all the same: they are counted as `ghosts` and absorbed by the next completions, which arrive in the order of
  * taking. So a completion never removes an entry that was queued after the clearing.
- *
- * @internal
  */
-import { invariant } from "../internal/invariant.ts"
 import type { StellarMessage } from "../wire/StellarMessage.ts"
+import { invariant } from "./invariant.ts"
 
 const SMALLEST = 8
 /** An emptied ring keeps at most this many places. */

@@ -1,0 +1,89 @@
+/**
+ * The standard streams of the process as a screen: colours and a live line on a terminal, plain lines elsewhere, and a
+ * print waits while the reader of a pipe is behind.
+ */
+import * as Effect from "effect/Effect"
+import type { WriteStream } from "node:tty"
+import { jsonLine } from "./escape.ts"
+import { type Line, render } from "./Line.ts"
+import type { Screen } from "./Screen.ts"
+
+/** What a screen needs of a standard stream. */
+export type Stream = Pick<NodeJS.WriteStream, "write" | "once" | "off" | "writableNeedDrain" | "destroyed">
+  & Partial<Pick<WriteStream, "columns" | "isTTY">>
+
+export interface Options {
+  readonly stdout: Stream
+  readonly stderr: Stream
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** A width of 0 is what terminals say that do not know. */
+const FALLBACK_COLUMNS = 80
+
+const CLEAR_LINE = "\r\x1b[K"
+
+/** Colours are for terminals, unless NO_COLOR is set or the terminal is dumb. */
+export const wantsColors = (stream: Stream, env: Options["env"]): boolean =>
+  stream.isTTY === true && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb"
+
+const drained = (stream: Stream): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const done = () => {
+      stream.off("drain", done)
+      stream.off("close", done)
+      resume(Effect.void)
+    }
+    stream.once("drain", done)
+    stream.once("close", done)
+    return Effect.sync(() => {
+      stream.off("drain", done)
+      stream.off("close", done)
+    })
+  })
+
+const write = (stream: Stream, text: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (stream.destroyed || stream.write(text)) return Effect.void
+    return stream.destroyed ? Effect.void : drained(stream)
+  })
+
+export const make = ({ env, stderr, stdout }: Options): Screen => {
+  const isTerminal = stdout.isTTY === true && env["TERM"] !== "dumb"
+  const colors = wantsColors(stdout, env)
+  const errorColors = wantsColors(stderr, env)
+  const columns = () => isTerminal ? stdout.columns || FALLBACK_COLUMNS : Number.POSITIVE_INFINITY
+  let status: Line | undefined
+
+  /** The live line is always the last: taken away before other output, and put back after it. */
+  const around = (text: string): string => {
+    if (status === undefined) return text
+    return `${CLEAR_LINE}${text}${render(status, { colors, columns: columns() - 1 })}`
+  }
+
+  return {
+    isTerminal,
+    columns,
+    print: (lines, options) =>
+      lines.length === 0 ? Effect.void : Effect.suspend(() => {
+        const cut = options?.cut === true && isTerminal ? columns() : undefined
+        return write(stdout, around(lines.map((line) => `${render(line, { colors, columns: cut })}\n`).join("")))
+      }),
+    json: (values) =>
+      values.length === 0
+        ? Effect.void
+        : Effect.suspend(() => write(stdout, values.map((value) => `${jsonLine(value)}\n`).join(""))),
+    note: (lines) =>
+      Effect.suspend(() => {
+        const text = lines.map((line) => `${render(line, { colors: errorColors })}\n`).join("")
+        return write(stderr, stderr.isTTY === true ? around(text) : text)
+      }),
+    status: (line) =>
+      !isTerminal ? Effect.void : Effect.suspend(() => {
+        const before = status
+        status = line
+        if (line !== undefined) return write(stdout, around(""))
+        return before === undefined ? Effect.void : write(stdout, CLEAR_LINE)
+      })
+  }
+}

@@ -1,0 +1,311 @@
+/**
+ * TCP on Node: the live `Transport`.
+ *
+ * Connections read and write through `NodeSocket`, whose pull leaves bytes in the kernel until somebody asks for them.
+ * The listening side is a `net.Server` of its own instead of `NodeSocketServer`, for three reasons: closing that one
+ * waits until every connection it ever accepted has ended, so that one stuck peer holds up a shutdown; connections that
+ * nobody has accepted pile up in it without bound; and failures of `accept` vanish in it.
+ *
+ * Implements what stellar-core does in `TCPPeer` and `PeerDoor`.
+ *
+ * @since 0.1.0
+ */
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
+import * as Net from "node:net"
+import { type Connection, type Listener, Transport, TransportError } from "./Transport.ts"
+import { PeerAddress } from "./wire/PeerAddress.ts"
+
+/**
+ * Connections that wait to be accepted unless the listener asks for another number: in the kernel, and as many again
+ * in the process while nobody runs the listener. Further ones are reset.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const DEFAULT_BACKLOG = 100
+
+/**
+ * Milliseconds that closing a connection waits for the remote to take what was written, before it is reset.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const DEFAULT_FLUSH_MILLIS = 5_000
+
+/**
+ * How sockets are opened and closed.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Bound in milliseconds on the flush at the end of a connection's scope; `DEFAULT_FLUSH_MILLIS` unless given. */
+  readonly flushMillis?: number | undefined
+  /** Resolves host names; the system's resolver unless given. */
+  readonly lookup?: Net.LookupFunction | undefined
+}
+
+const noop = () => {}
+
+const fail = (kind: TransportError["kind"], detail: string) => Effect.fail(new TransportError({ kind, detail }))
+
+/** The system's name for an error (`ECONNREFUSED`), or its message where it has none. */
+const codeOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message
+}
+
+const dialError = (cause: unknown): TransportError => {
+  const detail = codeOf(cause)
+  const kind = detail === "ECONNREFUSED"
+    ? "Refused"
+    : detail === "ETIMEDOUT"
+    ? "Timeout"
+    : detail === "ENOTFOUND" || detail.startsWith("EAI_")
+    ? "Unresolved"
+    : "OpenFailed"
+  return new TransportError({ kind, detail })
+}
+
+/** Lets what was written go out, for a bounded time, and closes; a remote that does not take it is reset. */
+const flushAndClose = (raw: Net.Socket, flushMillis: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    raw.destroySoon()
+    if (raw.destroyed) return Effect.void
+    const closed = Effect.callback<void>((resume) => {
+      const onClose = () => resume(Effect.void)
+      raw.once("close", onClose)
+      return Effect.sync(() => raw.off("close", onClose))
+    })
+    return Effect.andThen(
+      Effect.raceFirst(closed, Effect.sleep(flushMillis)),
+      Effect.sync(() => {
+        if (!raw.destroyed) raw.resetAndDestroy()
+      })
+    )
+  })
+
+/** An open socket as a connection that the current scope owns. */
+const connectionOf = Effect.fnUntraced(function*(
+  raw: Net.Socket,
+  remote: PeerAddress
+): Effect.fn.Return<Connection, TransportError, Scope.Scope> {
+  let closed = false
+  let broken: string | undefined
+  raw.on("error", (cause) => {
+    broken ??= codeOf(cause)
+  })
+  const toError = ({ reason }: Socket.SocketError): TransportError => {
+    if (closed) return new TransportError({ kind: "Closed", detail: "closed by this side" })
+    if (reason._tag === "SocketCloseError" && reason.code === 1000 && raw.readableEnded) {
+      return new TransportError({ kind: "Eof", detail: "ended by the remote" })
+    }
+    const detail = broken ?? ("cause" in reason ? codeOf(reason.cause) : reason.message)
+    return new TransportError({ kind: "Reset", detail })
+  }
+  const socket = yield* NodeSocket.fromDuplex(Effect.succeed(raw))
+  const pullBytes = yield* Effect.mapError(Socket.readerBytes(socket), toError)
+  const writer = yield* socket.writer
+  // last in, first out: whatever the scope's end makes fail was closed by this side
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      closed = true
+    })
+  )
+  return {
+    remote,
+    // Plain arrays, not Buffers, whose `slice` does not copy.
+    pull: Effect.mapBoth(pullBytes, {
+      onFailure: toError,
+      onSuccess: Arr.map((chunk) => new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+    }),
+    write: (chunks) =>
+      Effect.suspend(() => {
+        // Node would break the whole connection for a write after its end, and never answer one after its close.
+        if (closed || raw.writableEnded) return fail("Closed", "closed by this side")
+        if (raw.destroyed) return fail("Reset", broken ?? "ECONNRESET")
+        return Effect.mapError(writer.writeAll(chunks), toError)
+      }),
+    end: Effect.sync(() => {
+      if (!raw.writableEnded && !raw.destroyed) raw.end()
+    })
+  }
+})
+
+const connect = (
+  address: PeerAddress,
+  options: Options,
+  onSocket: (raw: Net.Socket) => void
+): Effect.Effect<Net.Socket, TransportError> =>
+  Effect.callback((resume) => {
+    let raw: Net.Socket
+    try {
+      raw = Net.createConnection({
+        host: address.host,
+        port: address.port,
+        noDelay: true,
+        allowHalfOpen: true,
+        ...(options.lookup === undefined ? {} : { lookup: options.lookup })
+      })
+    } catch (cause) {
+      return resume(Effect.fail(dialError(cause)))
+    }
+    onSocket(raw)
+    raw.once("connect", () => resume(Effect.succeed(raw)))
+    raw.on("error", (cause) => resume(Effect.fail(dialError(cause))))
+  })
+
+const dialWith = (options: Options): Transport["Service"]["dial"] => (address, { timeoutMillis }) =>
+  Effect.flatMap(Effect.scope, (scope) => {
+    let socket: Net.Socket | undefined
+    const flushMillis = options.flushMillis ?? DEFAULT_FLUSH_MILLIS
+    // The finalizer stands before the socket exists, so that no interruption can fall between the two.
+    return Scope.addFinalizer(
+      scope,
+      Effect.suspend(() => socket === undefined ? Effect.void : flushAndClose(socket, flushMillis))
+    ).pipe(
+      Effect.andThen(connect(address, options, (raw) => {
+        socket = raw
+      })),
+      Effect.timeoutOrElse({ duration: timeoutMillis, orElse: () => fail("Timeout", "ETIMEDOUT") }),
+      Effect.onError(() => Effect.sync(() => socket?.destroy())),
+      Effect.flatMap((raw) => connectionOf(raw, PeerAddress.make(raw.remoteAddress ?? address.host, address.port)))
+    )
+  })
+
+interface Bound {
+  readonly server: Net.Server
+  readonly address: PeerAddress
+  /** Accepted by Node, paused, waiting for `run`. */
+  readonly pending: Queue.Queue<Net.Socket>
+}
+
+const bind = (
+  pending: Queue.Queue<Net.Socket>,
+  host: string,
+  port: number,
+  backlog: number,
+  onAcceptError: (cause: Error) => void
+): Effect.Effect<Bound, TransportError> =>
+  Effect.callback((resume) => {
+    const refuse = (cause: unknown) => resume(fail("ListenFailed", codeOf(cause)))
+    const server = Net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (raw) => {
+      raw.on("error", noop)
+      if (raw.remoteAddress === undefined) raw.destroy() // gone already
+      else if (!Queue.offerUnsafe(pending, raw)) raw.resetAndDestroy()
+    })
+    server.once("error", refuse)
+    try {
+      server.listen({ host, port, backlog }, () => {
+        server.off("error", refuse)
+        server.on("error", onAcceptError)
+        const address = server.address()
+        if (address === null || typeof address === "string") return refuse("no inet address")
+        resume(Effect.succeed({ server, address: PeerAddress.make(address.address, address.port), pending }))
+      })
+    } catch (cause) {
+      refuse(cause)
+    }
+    return Effect.sync(() => server.close())
+  })
+
+const unbind = ({ pending, server }: Bound): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    server.close() // frees the port at once; its callback would wait for every accepted connection
+    return Effect.map(Queue.clear(pending), (waiting) => {
+      for (const raw of waiting) raw.resetAndDestroy()
+    })
+  })
+
+const listenWith = (options: Options): Transport["Service"]["listen"] =>
+  Effect.fnUntraced(function*({ backlog = DEFAULT_BACKLOG, host = "0.0.0.0", port }) {
+    const context = yield* Effect.context<never>()
+    const log = Effect.runForkWith(context)
+    const pending = yield* Queue.dropping<Net.Socket>(backlog)
+    const flushMillis = options.flushMillis ?? DEFAULT_FLUSH_MILLIS
+    // Without a free descriptor (EMFILE) every incoming connection is such an error: Node closes it and listens on.
+    let lastError = ""
+    const onAcceptError = (cause: Error) => {
+      const code = codeOf(cause)
+      if (code !== lastError) log(Effect.logWarning("accepting connections fails", code))
+      lastError = code
+    }
+    const bound = yield* Effect.acquireRelease(bind(pending, host, port, backlog, onAcceptError), unbind)
+
+    const serve = <R>(
+      raw: Net.Socket,
+      handler: (connection: Connection) => Effect.Effect<void, never, R | Scope.Scope>
+    ) =>
+      Effect.suspend(() => {
+        lastError = ""
+        const { remoteAddress, remotePort } = raw
+        if (remoteAddress === undefined) return Effect.sync(() => raw.destroy())
+        return Effect.acquireRelease(Effect.void, () => flushAndClose(raw, flushMillis)).pipe(
+          Effect.andThen(connectionOf(raw, PeerAddress.make(remoteAddress, remotePort ?? 0))),
+          Effect.flatMap(handler),
+          Effect.catchTag("TransportError", () => Effect.void),
+          Effect.scoped
+        )
+      }).pipe(Effect.ignoreCause({ log: "Error", message: "connection handler failed" }))
+
+    const listener: Listener = {
+      address: bound.address,
+      run: (handler) =>
+        FiberSet.make<unknown>().pipe(
+          Effect.flatMap((fibers) =>
+            // A connection that was taken is served: an interruption falls on the taking or on the handler.
+            Effect.uninterruptibleMask((restore) =>
+              Effect.forever(
+                Effect.flatMap(
+                  restore(Queue.take(pending)),
+                  (raw) => FiberSet.run(fibers, serve(raw, handler), { startImmediately: true })
+                )
+              )
+            )
+          ),
+          Effect.scoped
+        )
+    }
+    return listener
+  })
+
+/**
+ * A TCP transport.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options = {}): Transport["Service"] =>
+  Transport.of({ dial: dialWith(options), listen: listenWith(options) })
+
+/**
+ * The TCP transport.
+ *
+ * - A dial ends with `Refused` (ECONNREFUSED), `Timeout` (its own time, or ETIMEDOUT), `Unresolved` (the name has no
+ *   address) or `OpenFailed` (anything else); `detail` is the system's code. Interrupting it closes the socket.
+ * - TCP_NODELAY is on, and a side that has read the end can still write.
+ * - Pulls give plain `Uint8Array`s of one read each, 64 KiB or so at most; up to 64 KiB are read ahead of the pull.
+ * - A write is queued at once and waits until the kernel took it: an interrupted write is still sent.
+ * - Closing the scope sends what was written, waits `DEFAULT_FLUSH_MILLIS` at most for it to leave, and closes; a
+ *   connection that is not done by then is reset.
+ * - A listener outlives failures of accept (EMFILE, ECONNABORTED), logging the first of a row, and what its handlers do.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Transport> = Layer.sync(Transport, make)
+
+/**
+ * The TCP transport with options.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWith = (options: Options): Layer.Layer<Transport> => Layer.sync(Transport, () => make(options))

@@ -1,0 +1,260 @@
+/**
+ * The overlay of one node: it listens, finds peers and keeps them, remembers who was good and who is banned, and tells
+ * everybody before it goes.
+ *
+ * `Overlay.layer` starts when it is built and stops when its scope closes. Every part it is made of also works alone.
+ *
+ * Implements protocol.md section 9 (stellar-core: `OverlayManagerImpl::start`, `tick`, `shutdown`).
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { BanList } from "./BanList.ts"
+import * as DropReason from "./DropReason.ts"
+import { readNow } from "./internal/peerRuntime.ts"
+import * as QueryAnswers from "./internal/queryAnswers.ts"
+import { LocalNode } from "./LocalNode.ts"
+import type { PeerDropped } from "./OverlayError.ts"
+import { type OverlayEvent, OverlayEvents } from "./OverlayEvents.ts"
+import { OverlayHost } from "./OverlayHost.ts"
+import type * as Peer from "./Peer.ts"
+import { PeerManager } from "./PeerManager.ts"
+import * as PeerResolution from "./PeerResolution.ts"
+import { type ConnectOptions, Peers } from "./Peers.ts"
+import { makeLedgerContext } from "./protocol/LedgerContext.ts"
+import { OutOfSyncTimer } from "./protocol/OutOfSyncTimer.ts"
+import { PeerType } from "./protocol/PeerBackoff.ts"
+import type { Resolver } from "./Resolver.ts"
+import { Transport, type TransportError } from "./Transport.ts"
+import type { NodeId } from "./wire/NodeId.ts"
+import type { PeerAddress } from "./wire/PeerAddress.ts"
+import type { StellarMessage } from "./wire/StellarMessage.ts"
+
+/**
+ * How long after the listener the first tick comes.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const START_DELAY_MILLIS = 2000
+
+/**
+ * Most candidates taken from one list in a tick.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const CANDIDATES_PER_TICK = 50
+
+/**
+ * Outbound connections aimed for while nobody has connected to us.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const TARGET_WITHOUT_INBOUND = 3
+
+/** REALLY_DEAD_NUM_FAILURES_CUTOFF. */
+const MAX_FAILURES = 120
+
+/**
+ * The overlay as a program sees it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OverlayShape {
+  /** Where this node listens; undefined when it does not. */
+  readonly address: PeerAddress | undefined
+  readonly peers: Peers["Service"]
+  /** Dials an address now, whatever its back-off says, and waits for the authenticated peer. */
+  readonly connect: (address: PeerAddress, options?: ConnectOptions) => Effect.Effect<Peer.Peer, PeerDropped>
+  /** Sends to one peer; false when it is not connected or the message was shed. */
+  readonly send: (id: NodeId, message: StellarMessage) => boolean
+  /** Ends the connection with a node (ERR_MISC "dropped by user"); false when it is not connected. */
+  readonly drop: (id: NodeId) => boolean
+  /** Bans a node, until a time if given, and drops it. */
+  readonly ban: (id: NodeId, options?: { readonly untilMillis?: number; readonly reason?: string }) => void
+  /** Lifts a ban; false when there was none. */
+  readonly unban: (id: NodeId) => boolean
+  /** The host's ledger has moved: limits, shedding and caches follow. Also looked at in every tick. */
+  readonly ledgerChanged: Effect.Effect<void>
+  /** What happens to peers; empty without `OverlayEvents.layer`. */
+  readonly events: Stream.Stream<OverlayEvent>
+  /** Tells every peer, and waits until nothing is left. The end of the layer's scope does the same. */
+  readonly shutdown: Effect.Effect<void>
+}
+
+/**
+ * The service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Overlay extends Context.Service<Overlay, OverlayShape>()("@stellar-overlay/overlay/Overlay") {
+  /**
+   * A running overlay. Fails when its port cannot be listened on.
+   *
+   * @since 0.1.0
+   */
+  static readonly layer: Layer.Layer<
+    Overlay,
+    TransportError,
+    LocalNode | Transport | Peers | PeerManager | BanList | Resolver | OverlayHost
+  > = Layer.effect(this, Effect.suspend(() => make))
+}
+
+const make = Effect.gen(function*() {
+  const { config, derived, handshake } = yield* LocalNode
+  const transport = yield* Transport
+  const peers = yield* Peers
+  const manager = yield* PeerManager
+  const bans = yield* BanList
+  const host = yield* OverlayHost
+  const events = yield* OverlayEvents
+  const clock = yield* Clock.Clock
+  const outOfSync = new OutOfSyncTimer()
+  const millis = () => readNow(clock).millis
+
+  const followLedger = (): void => {
+    const ledger = host.ledger()
+    peers.updateLedger(
+      makeLedgerContext({
+        trackingIndex: ledger.trackingIndex,
+        maxTxSetSize: ledger.maxTxSetSize,
+        maxTransactionSize: ledger.maxTransactionSize,
+        maxSlotsToRemember: config.maxSlotsToRemember
+      }),
+      host.scpStateFrom()
+    )
+    for (const { session } of peers.authenticated()) session.shedTransactions = !ledger.isSynced
+  }
+
+  const dialSome = (type: PeerType, most: number): number => {
+    const outbound = peers.registry.all().flatMap((entry) => entry.role === "initiator" ? [entry.address] : [])
+    const promotion = type === PeerType.Inbound
+    const candidates = manager.connectCandidates(type, Math.min(most, CANDIDATES_PER_TICK), {
+      accept: (address) => {
+        const existing = peers.registry.find(address)
+        return existing === undefined || (promotion && existing.role === "acceptor")
+      },
+      outbound
+    })
+    let started = 0
+    for (const address of candidates) if (peers.dial(address, { promotion })) started++
+    return started
+  }
+
+  /** Protocol.md 9.3, steps 4 to 9. Nothing in it waits: a dial is a fiber of its own. */
+  const connectSome = (): void => {
+    const { registry } = peers
+    let pending = registry.freeOutboundPending()
+    if (pending === 0) return
+    const goal = registry.authenticatedCount("acceptor") === 0
+      ? Math.min(TARGET_WITHOUT_INBOUND, derived.maxOutboundConnections)
+      : derived.maxOutboundConnections
+    const free = () => Math.max(0, goal - registry.authenticatedCount("initiator"))
+
+    pending -= dialSome(PeerType.Preferred, Math.min(pending, free() + registry.nonPreferredCount("initiator")))
+    const isFull = free() === 0 && pending > 0
+    if (outOfSync.shouldRotate(host.ledger().isTracking, isFull, millis())) {
+      const unlucky = peers.randomAuthenticated("initiator").find((peer) => !peers.isPreferred(peer))
+      if (unlucky !== undefined) peers.drop(unlucky.id, DropReason.make("OutOfSyncRotation"))
+    }
+    if (pending > 0 && free() > 0) {
+      pending -= dialSome(PeerType.Outbound, pending > 1 ? Math.min(pending - 1, free()) : pending)
+    }
+    if (pending > 0) dialSome(PeerType.Inbound, pending)
+  }
+
+  const resolution = yield* PeerResolution.make({
+    known: config.knownPeers,
+    preferred: config.preferredPeers,
+    ipv6: config.ipv6
+  })
+
+  const tick = Effect.sync(() => {
+    const resolved = resolution.take()
+    if (resolved !== undefined) manager.storeConfigPeers(resolved, { complete: resolved.complete })
+    bans.sweep()
+    followLedger()
+    connectSome()
+    manager.rememberAnchors(peers.authenticated("initiator").map((peer) => peer.address))
+  })
+
+  const begin = Effect.sync(() => {
+    manager.storeConfigPeers(resolution.initial, { startup: true, complete: resolution.initial.complete })
+    manager.removePeersWithManyFailures(MAX_FAILURES)
+  })
+
+  // The listener has a scope of its own: it goes first in a shutdown.
+  const listening = yield* Scope.fork(yield* Effect.scope)
+  const listener = config.listen && !config.runStandalone
+    ? yield* Scope.provide(
+      transport.listen({ host: config.listenHost, port: config.listenPort ?? config.peerPort, backlog: 100 }),
+      listening
+    )
+    : undefined
+  if (listener !== undefined) {
+    if (config.listenPort === 0) handshake.listeningPort = listener.address.port
+    yield* Effect.forkIn(listener.run(peers.accept), listening)
+  }
+
+  followLedger()
+  yield* peers.handle({
+    received: (peer, messages) => {
+      let answers: Effect.Effect<void> | undefined
+      for (const message of messages) {
+        switch (message._tag) {
+          case "Peers":
+            manager.receivePeers(message.addresses, peer.address)
+            break
+          case "GetTxSet":
+          case "GetScpQuorumSet":
+          case "GetScpState": {
+            const answer = QueryAnswers.answer(host, peer, message)
+            answers = answers === undefined ? answer : Effect.andThen(answers, answer)
+          }
+        }
+      }
+      return answers
+    }
+  })
+  yield* bans.onBan(({ nodeId }) => peers.drop(nodeId, DropReason.make("NodeBanned")))
+  const loop = config.runStandalone ? undefined : yield* Effect.sleep(START_DELAY_MILLIS).pipe(
+    Effect.andThen(begin),
+    Effect.andThen(
+      Effect.forever(Effect.andThen(tick, Effect.sleep((config.peerAuthenticationTimeoutSeconds + 1) * 1000)))
+    ),
+    Effect.forkScoped
+  )
+
+  const shutdown = yield* Effect.cached(Effect.gen(function*() {
+    loop?.interruptUnsafe()
+    // Accepted connections live in the listener's scope, so they are told before it closes; nobody is admitted meanwhile.
+    yield* peers.shutdown
+    yield* Scope.close(listening, Exit.void)
+  }))
+  yield* Effect.addFinalizer(() => shutdown)
+
+  return Overlay.of({
+    address: listener?.address,
+    peers,
+    connect: (address, options) => peers.connect(address, { force: true, ...options }),
+    send: (id, message) => peers.get(id)?.offer(message) ?? false,
+    drop: (id) => peers.drop(id, DropReason.make("DroppedByUser")),
+    ban: (id, options) => {
+      bans.ban(id, options)
+    },
+    unban: (id) => bans.unban(id),
+    ledgerChanged: Effect.sync(followLedger),
+    events: events.stream,
+    shutdown
+  })
+})

@@ -1,0 +1,136 @@
+/**
+ * What the embedding node supplies: its ledger, its transactions, its SCP state, and its judgement of what arrives.
+ *
+ * The overlay asks and the host answers; when the host has something to say by itself it calls `Overlay.broadcast`. All
+ * that arrives is handed over in batches, one effect a batch. Look-ups that answer a peer's demand are plain functions,
+ * because a demand names up to a thousand hashes.
+ *
+ * Covers what stellar-core's overlay asks of its Herder and LedgerManager (protocol.md sections 5, 6, 7).
+ *
+ * @since 0.1.0
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import { MAX_CLASSIC_TRANSACTION_SIZE } from "./protocol/LedgerContext.ts"
+import type { NodeId } from "./wire/NodeId.ts"
+import type { GeneralizedTxSet, ScpMessage, ScpQuorumSet, Transaction, TxSet } from "./wire/StellarMessage.ts"
+
+/**
+ * The host's place in the ledger and the limits that follow from it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LedgerView {
+  /** The last closed ledger. */
+  readonly ledgerSeq: number
+  /** The ledger consensus is known to be at. */
+  readonly trackingIndex: number
+  /** Whether SCP is being followed; when not, outbound peers are rotated (protocol.md 9.4). */
+  readonly isTracking: boolean
+  /** Whether transactions can be judged; when not, transactions, adverts and demands are dropped unseen. */
+  readonly isSynced: boolean
+  readonly ledgerVersion: number
+  /** Operations in a transaction set. */
+  readonly maxTxSetSize: number
+  /** Soroban transactions in a ledger. */
+  readonly sorobanMaxTxCount: number
+  /** The largest TRANSACTION message that counts as valid (protocol.md 4.2, M). */
+  readonly maxTransactionSize: number
+  readonly closeTimeMillis: number
+}
+
+/**
+ * The view of a host that knows no ledger: 1000 operations, classic transactions, five seconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const unknownLedger: LedgerView = {
+  ledgerSeq: 1,
+  trackingIndex: 1,
+  isTracking: true,
+  isSynced: true,
+  ledgerVersion: 23,
+  maxTxSetSize: 1000,
+  sorobanMaxTxCount: 0,
+  maxTransactionSize: MAX_CLASSIC_TRANSACTION_SIZE,
+  closeTimeMillis: 5000
+}
+
+/**
+ * What the host makes of an SCP message:
+ *
+ * - `discard`: not wanted; the floodgate forgets it, so that it counts as new if it comes again
+ * - `hold`: taken; not relayed now. What it still needs is fetched, and the message handed over once more when it came
+ * - `relay`: taken; told to every peer that does not know it
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ScpVerdict =
+  | { readonly _tag: "discard" }
+  | { readonly _tag: "hold"; readonly txSets: ReadonlyArray<Uint8Array>; readonly quorumSets: ReadonlyArray<Uint8Array> }
+  | { readonly _tag: "relay" }
+
+/**
+ * What the host makes of a transaction: newly `pending`, a `duplicate` of one it has, `rejected`, or `banned` for a while.
+ * Adverts go out for what is pending.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TransactionVerdict = "pending" | "duplicate" | "rejected" | "banned"
+
+/**
+ * A transaction set of either kind.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AnyTxSet = TxSet | GeneralizedTxSet
+
+/**
+ * The service. Messages given to it may be views into a socket buffer: `retain` what is kept.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class OverlayHost extends Context.Service<OverlayHost, {
+  /** The ledger at this moment. */
+  readonly ledger: () => LedgerView
+  /** The ledger to ask new peers' SCP state from (protocol.md 5.3). */
+  readonly scpStateFrom: () => number
+
+  /** SCP messages in the order they came; one verdict for each. */
+  readonly receiveScp: (
+    messages: NonEmptyReadonlyArray<ScpMessage>,
+    from: NodeId
+  ) => Effect.Effect<ReadonlyArray<ScpVerdict>>
+  /** SCP state from a ledger on, in slot order, at most 100 slots (protocol.md 5.3). */
+  readonly scpState: (fromLedger: number) => Effect.Effect<ReadonlyArray<ScpMessage>>
+
+  /** Transactions with the SHA-256 of each envelope; one verdict for each. */
+  readonly receiveTransactions: (
+    messages: NonEmptyReadonlyArray<Transaction>,
+    hashes: ReadonlyArray<Uint8Array>,
+    from: NodeId
+  ) => Effect.Effect<ReadonlyArray<TransactionVerdict>>
+  /** Whether a transaction is held or banned, for adverts. */
+  readonly transactionStatus: (hash: Uint8Array) => "known" | "banned" | "unknown"
+  /** A held transaction, to answer a demand. */
+  readonly transaction: (hash: Uint8Array) => Transaction | undefined
+
+  /** A transaction set, to answer GET_TX_SET. */
+  readonly txSet: (hash: Uint8Array) => Effect.Effect<AnyTxSet | undefined>
+  /** A quorum set, to answer GET_SCP_QUORUMSET. */
+  readonly quorumSet: (hash: Uint8Array) => Effect.Effect<ScpQuorumSet | undefined>
+  /** A transaction set that was asked for arrived; false when it is no good, and its envelopes are discarded. */
+  readonly receiveTxSet: (hash: Uint8Array, txSet: AnyTxSet) => Effect.Effect<boolean>
+  /** A quorum set that was asked for arrived, and is sane. */
+  readonly receiveQuorumSet: (hash: Uint8Array, quorumSet: ScpQuorumSet) => Effect.Effect<boolean>
+
+  /** Whether a node is in the transitive quorum: such nodes may run surveys. */
+  readonly isInQuorum: (id: NodeId) => boolean
+}>()("@stellar-overlay/overlay/OverlayHost") {}
