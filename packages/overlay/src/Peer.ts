@@ -27,7 +27,7 @@ import { LocalNode } from "./LocalNode.ts"
 import { PeerDropped } from "./OverlayError.ts"
 import { OverlayEvents } from "./OverlayEvents.ts"
 import { type Admission, admitAll, type RemoteFacts, type Role } from "./protocol/Handshake.ts"
-import type { Batch } from "./protocol/Inbox.ts"
+import type { Batch, Lane } from "./protocol/Inbox.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
 import { Session } from "./protocol/Session.ts"
 import { type Connection, Transport, type TransportError } from "./Transport.ts"
@@ -56,6 +56,11 @@ export interface Peer {
    * Messages may be views into a socket buffer: keep `message.retain()`, not the message, beyond the next pull.
    */
   readonly messages: Stream.Stream<StellarMessage, PeerDropped>
+  /**
+   * The same messages, each lane by itself, for a consumer whose handling of transactions, adverts and demands (`bulk`)
+   * may wait without holding up the rest. Use these or `messages`.
+   */
+  readonly lanes: { readonly [lane in Lane]: Stream.Stream<StellarMessage, PeerDropped> }
   /**
    * Hands a message over and waits while more is queued for the peer than it takes, so that a fast sender becomes as
    * slow as its receiver.
@@ -275,31 +280,39 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     return Effect.andThen(runtime.relief.await, Effect.suspend(() => session.dropReason === undefined ? Effect.void : failure))
   })
 
-  const messages = Stream.suspend(() => {
-    let current: Batch | undefined
-    const settle = (): void => {
-      if (current === undefined) return
-      session.settle(current, runtime.now())
-      current = undefined
-      runtime.after()
-    }
-    const pull: Pull.Pull<NonEmptyReadonlyArray<StellarMessage>, PeerDropped> = Effect.suspend(() => {
-      settle()
-      current = session.takeBatch()
-      if (current !== undefined) return Effect.succeed(current.messages)
-      if (session.dropReason !== undefined) return session.dropReason._tag === "Shutdown" ? Cause.done() : failure
-      runtime.inbox.closeUnsafe()
-      return Effect.andThen(runtime.inbox.await, pull)
+  /** Messages of a lane, or of both; `whenSome` waits until there may be some. */
+  const receive = (lane: Lane | undefined, whenSome: Effect.Effect<void>): Peer["messages"] =>
+    Stream.suspend(() => {
+      let current: Batch | undefined
+      const settle = (): void => {
+        if (current === undefined) return
+        session.settle(current, runtime.now())
+        current = undefined
+        runtime.after()
+      }
+      const pull: Pull.Pull<NonEmptyReadonlyArray<StellarMessage>, PeerDropped> = Effect.suspend(() => {
+        settle()
+        current = session.takeBatch(lane)
+        if (current !== undefined) return Effect.succeed(current.messages)
+        if (session.dropReason !== undefined) return session.dropReason._tag === "Shutdown" ? Cause.done() : failure
+        return Effect.andThen(whenSome, pull)
+      })
+      return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settle))
     })
-    return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settle))
-  })
+
+  const arrival = (lane: Lane | "any"): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      runtime.inbox[lane].closeUnsafe()
+      return runtime.inbox[lane].await
+    })
 
   return {
     id: remote.id,
     role: remote.role,
     address: connection.remote,
     remote,
-    messages,
+    messages: receive(undefined, arrival("any")),
+    lanes: { urgent: receive("urgent", arrival("urgent")), bulk: receive("bulk", arrival("bulk")) },
     session,
     offer,
     send: (message) =>

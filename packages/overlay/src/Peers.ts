@@ -33,6 +33,7 @@ import * as Peer from "./Peer.ts"
 import { PeerManager } from "./PeerManager.ts"
 import type { Admission, Role } from "./protocol/Handshake.ts"
 import * as HandshakeBudget from "./protocol/HandshakeBudget.ts"
+import type { Lane } from "./protocol/Inbox.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
 import { type Entry, PeerRegistry } from "./protocol/PeerRegistry.ts"
 import { type Connection, Transport } from "./Transport.ts"
@@ -50,7 +51,7 @@ export interface PeerHandler {
   /** A peer authenticated. */
   readonly connected?: (peer: Peer.Peer) => void
   /**
-   * A batch came; the messages may be views into a socket buffer, good until the handler is done. An effect delays the
+   * A batch of one lane came, SCP and fetch replies or transactions, adverts and demands; the messages may be views into a socket buffer, good until the handler is done. An effect delays the
    * credit, and so the peer, until it ends; a defect in it ends that peer and no other.
    */
   readonly received?: (
@@ -200,9 +201,9 @@ const make = Effect.gen(function*() {
     }
   })
 
-  /** Hands batches to the handlers until the peer ends. */
-  const consume = (peer: Peer.Peer) =>
-    Stream.runForEachArray(peer.messages, (messages) => {
+  /** Hands the batches of a lane to the handlers until the peer ends. */
+  const consume = (peer: Peer.Peer, lane: Lane) =>
+    Stream.runForEachArray(peer.lanes[lane], (messages) => {
       let waiting: Effect.Effect<void> | undefined
       for (const handler of handlers) {
         const effect = handler.received?.(peer, messages)
@@ -242,7 +243,7 @@ const make = Effect.gen(function*() {
       const peer = yield* exit
       live.set(entry, peer)
       for (const handler of handlers) handler.connected?.(peer)
-      yield* consume(peer)
+      yield* Effect.all([consume(peer, "urgent"), consume(peer, "bulk")], { concurrency: 2, discard: true })
       const reason = yield* peer.closed
       for (const handler of handlers) handler.disconnected?.(peer, reason)
       bans.recordDrop(peer.id, reason)

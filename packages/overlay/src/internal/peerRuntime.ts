@@ -61,8 +61,8 @@ export class PeerRuntime {
   readonly connection: Connection
   readonly clock: Clock.Clock
   readonly publish: (event: OverlayEvent) => void
-  /** Open while a batch is ready or the peer has ended. */
-  readonly inbox = Latch.makeUnsafe(false)
+  /** Open while a batch of the lane is ready or the peer has ended. */
+  readonly inbox = { urgent: Latch.makeUnsafe(false), bulk: Latch.makeUnsafe(false), any: Latch.makeUnsafe(false) }
   /** Open while there may be something to write. */
   readonly outbox = Latch.makeUnsafe(false)
   /** Open while the socket may be read. */
@@ -100,7 +100,11 @@ export class PeerRuntime {
     }
     const ended = session.dropReason !== undefined
     if (ended || session.isAuthenticated) this.settled.openUnsafe()
-    if (ended || session.hasBatch) this.inbox.openUnsafe()
+    const urgent = ended || session.hasBatch("urgent")
+    const bulk = ended || session.hasBatch("bulk")
+    if (urgent) this.inbox.urgent.openUnsafe()
+    if (bulk) this.inbox.bulk.openUnsafe()
+    if (urgent || bulk) this.inbox.any.openUnsafe()
     if (ended || session.canRead) this.readable.openUnsafe()
     if (ended || !session.isCongested) this.relief.openUnsafe()
     this.outbox.openUnsafe()

@@ -21,6 +21,14 @@ import { CapacityReceipt } from "./CapacityReceipt.ts"
 export const MAX_BULK_BATCH = 64
 
 /**
+ * The lane of transactions, adverts and demands, and the lane of everything else.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Lane = "urgent" | "bulk"
+
+/**
  * Messages taken together, and the flow-control capacity they hold until the batch is settled.
  *
  * @category models
@@ -73,15 +81,24 @@ export class Inbox {
     this.#owned = length
   }
 
-  /** Everything urgent, or else up to `MAX_BULK_BATCH` of the rest; undefined when nothing waits. */
-  take(): Batch | undefined {
-    const messages = this.#urgent.length > 0
+  /** Messages waiting in a lane. */
+  lengthOf(lane: Lane): number {
+    return lane === "urgent" ? this.#urgent.length : this.#bulk.length
+  }
+
+  /**
+   * Of one lane, or of the urgent one before the other: everything urgent, or up to `MAX_BULK_BATCH` of the bulk;
+   * undefined when nothing waits.
+   */
+  take(lane?: Lane): Batch | undefined {
+    const urgent = lane === undefined ? this.#urgent.length > 0 : lane === "urgent"
+    const messages = urgent
       ? this.#urgent
       : this.#bulk.length <= MAX_BULK_BATCH
       ? this.#bulk
       : this.#bulk.splice(0, MAX_BULK_BATCH)
     if (!isNonEmpty(messages)) return undefined
-    if (messages === this.#urgent) this.#urgent = []
+    if (urgent) this.#urgent = []
     else if (messages === this.#bulk) this.#bulk = []
     this.#owned = Math.max(0, this.#owned - messages.length)
     const receipt = new CapacityReceipt()

@@ -36,7 +36,7 @@ import { FlowControl } from "./FlowControl.ts"
 import type { FlowControlOptions } from "./FlowControlOptions.ts"
 import { type Admission, Handshake, type HandshakeConfig, type PeerState, type RemoteFacts, type Role } from "./Handshake.ts"
 import { Hmac } from "./Hmac.ts"
-import { type Batch, Inbox } from "./Inbox.ts"
+import { type Batch, Inbox, type Lane } from "./Inbox.ts"
 import type { LedgerContext } from "./LedgerContext.ts"
 import { Liveness, type LivenessOptions, pingHash } from "./Liveness.ts"
 import { OutboundBatch } from "./OutboundBatch.ts"
@@ -189,9 +189,9 @@ export class Session {
     return this.#backlog
   }
 
-  /** Whether `takeBatch` has something. */
-  get hasBatch(): boolean {
-    return this.#inbox.length > 0
+  /** Whether `takeBatch` has something in a lane. */
+  hasBatch(lane: Lane): boolean {
+    return this.#inbox.lengthOf(lane) > 0
   }
 
   /**
@@ -404,9 +404,12 @@ export class Session {
 
   // ------------------------------------------------------------------------------------------------- delivery
 
-  /** The next messages for the consumer, urgent ones first. Every batch must be settled, once, when it is done with. */
-  takeBatch(): Batch | undefined {
-    return this.#inbox.take()
+  /**
+   * The next messages for the consumer, of one lane, or urgent ones first. Every batch must be settled, once, when it is
+   * done with.
+   */
+  takeBatch(lane?: Lane): Batch | undefined {
+    return this.#inbox.take(lane)
   }
 
   /** A batch was processed: its capacity returns and, when enough has come together, flows back as credit. Idempotent. */
