@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TransportContract from "@stellar-overlay/overlay-test/contract/TransportContract"
-import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber } from "effect"
 import { spawn } from "node:child_process"
 import * as diagnostics from "node:diagnostics_channel"
 import * as Net from "node:net"
@@ -168,22 +168,15 @@ describe("NodeTransport: close", () => {
       }
     }).pipe(Effect.provide(NodeTransport.layer)))
 
-  it.live("CON-05 T12 a remote that never reads delays the end of the scope by flushMillis, then it is reset", () =>
+  it.live("CON-05 T12 a remote that never reads delays the end of a connection by flushMillis, then it is reset", () =>
     Effect.gen(function*() {
       const transport = NodeTransport.make({ flushMillis: 20 })
       const { address, run } = yield* transport.listen(LOCAL)
-      const closed = yield* Deferred.make<void>()
-      const stuck = yield* Deferred.make<void>()
-      yield* Effect.forkScoped(run((connection) =>
-        Effect.addFinalizer(() => Deferred.succeed(closed, undefined)).pipe(
-          Effect.andThen(Effect.forkScoped(Effect.ignore(Effect.forever(connection.write([new Uint8Array(65_536)]))))),
-          Effect.andThen(Deferred.await(stuck))
-        )
-      ))
+      const write = (connection: Connection) => Effect.ignore(connection.write([new Uint8Array(65_536)]))
+      const running = yield* Effect.forkScoped(run((connection) => Effect.forever(write(connection))))
       const client = yield* transport.dial(address, DIAL)
       yield* client.pull // the writer has begun
-      yield* Deferred.succeed(stuck, undefined)
-      yield* Deferred.await(closed)
+      yield* Fiber.interrupt(running) // waits until its connections are closed
       const [received, kind] = yield* readAll(client)
       assert.strictEqual(kind, "Reset")
       assert.isAbove(received.length, 0)
@@ -244,12 +237,13 @@ describe("NodeTransport: listener", () => {
     Effect.gen(function*() {
       const transport = yield* Transport
       const { address, run } = yield* transport.listen({ ...LOCAL, backlog: 2 })
-      const connections = yield* Effect.forEach([1, 2, 3, 4], () => transport.dial(address, DIAL))
-      const [, , third, fourth] = connections
-      assert.strictEqual(yield* failureOf(third?.pull ?? Effect.void), "Reset ECONNRESET")
-      assert.strictEqual(yield* failureOf(fourth?.pull ?? Effect.void), "Reset ECONNRESET")
+      const waiting = yield* Effect.forEach([1, 2], () => transport.dial(address, DIAL))
+      for (let more = 0; more < 3; more++) {
+        const failure = yield* failureOf(Effect.flatMap(transport.dial(address, DIAL), (connection) => connection.pull))
+        assert.match(failure, /^(OpenFailed|Reset) ECONNRESET$/) // the reset may come before the dial has returned
+      }
       yield* Effect.forkScoped(run(echo))
-      for (const connection of connections.slice(0, 2)) {
+      for (const connection of waiting) {
         yield* connection.write([bytes("waited")])
         assert.strictEqual(text(yield* connection.pull), "waited")
       }

@@ -14,8 +14,6 @@ const NANOS_PER_MILLI = 1_000_000
 /**
  * Everything one run of a world owns: the scheduler, the clock, the generators and the trace. It lives as long as the
  * synchronous call that drives it.
- *
- * @internal
  */
 export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatcher {
   readonly executionMode = "async"

@@ -7,8 +7,6 @@ import { Pipe, type PipeOptions } from "./pipe.ts"
 
 /**
  * One loopback connection with both its ends.
- *
- * @internal
  */
 export class Link implements LoopbackLink {
   readonly id: number
@@ -65,8 +63,6 @@ export class Link implements LoopbackLink {
 
 /**
  * One side of a loopback connection.
- *
- * @internal
  */
 export class LinkEnd implements LoopbackConnection {
   readonly link: Link

@@ -8,8 +8,6 @@ import type { LinkEnd } from "./loopbackLink.ts"
 
 /**
  * A bound address and the connections that wait there to be accepted.
- *
- * @internal
  */
 export interface Accepting {
   readonly address: PeerAddress
@@ -29,8 +27,6 @@ const serve = <R>(
 
 /**
  * Takes waiting connections and runs the handler for each, until interrupted.
- *
- * @internal
  */
 export const acceptLoop = <R>(
   accepting: Accepting,

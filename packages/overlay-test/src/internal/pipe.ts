@@ -47,8 +47,6 @@ const reset = () => Effect.fail(new TransportError({ kind: "Reset", detail: "ECO
 
 /**
  * How a pipe behaves.
- *
- * @internal
  */
 export interface PipeOptions {
   /** Bytes it holds before a write waits. */
@@ -69,8 +67,6 @@ export interface PipeOptions {
  *
  * A write queues its whole unit at once and then waits until at most `capacity` bytes are left, as a socket does whose
  * buffer is the kernel's; so it holds `capacity` bytes and one unit per writing fiber at most.
- *
- * @internal
  */
 export class Pipe {
   private readonly options: PipeOptions

@@ -11,8 +11,6 @@ interface Bucket {
 /**
  * The runnable tasks, by priority (lower first). Among equals the generator picks, so that a seed stands for one
  * interleaving; a pick is O(1).
- *
- * @internal
  */
 export class ReadyQueue {
   size = 0

@@ -20,8 +20,6 @@ const hashText = (text: string, basis: number): number => {
  * A seeded generator (xoshiro128**, 128 bits of state) that is also an Effect `Random`.
  *
  * Equal seeds give equal sequences on every machine. It is not secure: never take keys from it outside a simulation.
- *
- * @internal
  */
 export class SeededRandom implements Random.Random {
   private s0: number

@@ -1,7 +1,5 @@
 /**
  * One pending wake-up. `index` is its place in the heap, or -1 once it left.
- *
- * @internal
  */
 export interface Timer {
   readonly at: number
@@ -15,8 +13,6 @@ const earlier = (a: Timer, b: Timer): boolean => a.at < b.at || (a.at === b.at &
 /**
  * A binary heap of timers: add, take the earliest and remove any are O(log n). Timers for the same instant leave in the
  * order in which they were added.
- *
- * @internal
  */
 export class TimerHeap {
   private readonly heap: Array<Timer> = []

@@ -4,8 +4,6 @@ const words = new Uint32Array(scratch.buffer)
 /**
  * A running 64-bit hash, as two lanes of 32 bits, over everything a simulation did. It tells two runs apart; it is no
  * protection against somebody who wants a collision.
- *
- * @internal
  */
 export class TraceHash {
   private a = 0x243f6a88

@@ -2,8 +2,6 @@ import * as Data from "effect/Data"
 
 /**
  * Simulated code asked the real machine for time, order or chance. The stack leads to the call.
- *
- * @internal
  */
 export class TrapError extends Data.TaggedError("TrapError")<{
   /** The function that was called, as one would write it: `Date.now`. */
@@ -70,8 +68,6 @@ export const trapped: ReadonlyArray<string> = [
  * Replaces the platform's time, timers and randomness by functions that report and throw a `TrapError`; returns what
  * undoes it. Install and undo within one synchronous call and nest them like brackets: between them nobody but the
  * simulation runs, so nobody else meets a trap.
- *
- * @internal
  */
 export const installTraps = (options: {
   readonly onTrap: (error: TrapError) => void
