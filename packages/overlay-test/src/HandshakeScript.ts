@@ -82,7 +82,7 @@ export const forgeCertificate = (facts: CertificateFacts, overrides: Certificate
 }
 
 /**
- * Secret points of order 1, 2, 4 and 8 on Curve25519 and its twist, in all their encodings: X25519 with any of them
+ * The points of order 1, 2, 4 and 8 on Curve25519 and its twist, in all their encodings: X25519 with any of them
  * gives zero, whatever the other key.
  *
  * The first five are 0, 1, the two points of order 8 and p - 1; then p and p + 1, which are 0 and 1 again. Each comes

@@ -23,6 +23,13 @@ export * as BanListContract from "./contract/BanListContract.ts"
 export * as ContractFailure from "./contract/ContractFailure.ts"
 
 /**
+ * The certificates and HELLOs of a scripted peer: right by default, wrong wherever a test wants them so.
+ *
+ * @since 0.1.0
+ */
+export * as HandshakeScript from "./HandshakeScript.ts"
+
+/**
  * A transport in memory: TCP's behaviour without sockets, deterministic inside a `World`.
  *
  * @since 0.1.0
@@ -44,6 +51,14 @@ export * as MutateXdr from "./MutateXdr.ts"
 export * as OverlayCryptoContract from "./contract/OverlayCryptoContract.ts"
 
 /**
+ * A peer whose every byte the test decides, apart from whatever carries the bytes: its identity and keys, how it
+ * encodes, what it heard, and the verbs of which scripts are made.
+ *
+ * @since 0.1.0
+ */
+export * as PeerScript from "./PeerScript.ts"
+
+/**
  * What every implementation of `PeerStore` must do, as cases that any test runner can loop over.
  *
  * @since 0.1.0
@@ -58,6 +73,13 @@ export * as PeerStoreContract from "./contract/PeerStoreContract.ts"
 export * as RandomXdr from "./RandomXdr.ts"
 
 /**
+ * Stories told by one end of a connection, as generators: what is written, what is waited for, and for how long.
+ *
+ * @since 0.1.0
+ */
+export * as Script from "./Script.ts"
+
+/**
  * Two `Session`s joined back to back: protocol stories without Effect, sockets or real time.
  *
  * @since 0.1.0
@@ -70,6 +92,13 @@ export * as SessionPair from "./SessionPair.ts"
  * @since 0.1.0
  */
 export * as TestCrypto from "./TestCrypto.ts"
+
+/**
+ * Whole nodes for a simulated network: everything a node is made of over a `LoopbackNetwork`, with an IP of its own.
+ *
+ * @since 0.1.0
+ */
+export * as TestNode from "./TestNode.ts"
 
 /**
  * What every `Transport` must do, as cases for any test framework.

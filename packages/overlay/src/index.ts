@@ -133,6 +133,13 @@ export * as Liveness from "./protocol/Liveness.ts"
 export * as LocalNode from "./LocalNode.ts"
 
 /**
+ * Messages from all peers to any number of subscribers, each with its own way of being slow.
+ *
+ * @since 0.1.0
+ */
+export * as MessageHub from "./MessageHub.ts"
+
+/**
  * The discriminants of StellarMessage and what the overlay says about each: its stellar-core name, whether it is
  * flow-controlled, and the scheduling lane its kind travels in.
  *
@@ -162,6 +169,14 @@ export * as NodeIdentity from "./NodeIdentity.ts"
 export * as NodeIds from "./NodeIds.ts"
 
 /**
+ * When a node that lost consensus may exchange a random peer for another: every 60 s, and only while its outbound slots
+ * are full.
+ *
+ * @since 0.1.0
+ */
+export * as OutOfSyncTimer from "./protocol/OutOfSyncTimer.ts"
+
+/**
  * The messages of one write, in wire order, filled by `OutboundQueues.nextBatch` and handed back by `wrote`.
  *
  * @since 0.1.0
@@ -174,6 +189,14 @@ export * as OutboundBatch from "./protocol/OutboundBatch.ts"
  * @since 0.1.0
  */
 export * as OutboundQueues from "./protocol/OutboundQueues.ts"
+
+/**
+ * The overlay of one node: it listens, finds peers and keeps them, remembers who was good and who is banned, and tells
+ * everybody before it goes.
+ *
+ * @since 0.1.0
+ */
+export * as Overlay from "./Overlay.ts"
 
 /**
  * Every number an operator may turn, with stellar-core's defaults, checked before anything starts.
@@ -202,6 +225,13 @@ export * as OverlayError from "./OverlayError.ts"
  * @since 0.1.0
  */
 export * as OverlayEvents from "./OverlayEvents.ts"
+
+/**
+ * What the embedding node supplies: its ledger, its transactions, its SCP state, and its judgement of what arrives.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayHost from "./OverlayHost.ts"
 
 /**
  * A peer as a scoped Effect: connect or accept, consume typed messages as a stream, leave the scope to say goodbye.
