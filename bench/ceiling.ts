@@ -361,7 +361,7 @@ export class Link {
     const remoteNonce = hello.subarray(at + 148, at + 180)
     const shared = this.agree(curveKey)
     const expand = (byte: number, from: Uint8Array, to: Uint8Array) =>
-      primitives.macKey(primitives.hmacSha256(shared, concat([byte], from, to, [1])))
+      primitives.macKey(primitives.hmacSha256(shared, concat(Uint8Array.of(byte), from, to, Uint8Array.of(1))))
     const mine = this.initiator ? 0 : 1
     this.sendKey = expand(mine, this.nonce, remoteNonce)
     this.receiveKey = expand(1 - mine, remoteNonce, this.nonce)

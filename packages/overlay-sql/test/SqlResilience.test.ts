@@ -7,7 +7,7 @@ import * as SqlBanList from "@stellar-overlay/overlay-sql/SqlBanList"
 import * as SqlPeerStore from "@stellar-overlay/overlay-sql/SqlPeerStore"
 import { Effect, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { readFileSync, renameSync, writeFileSync } from "node:fs"
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { file, inspectOpen, lazy, query } from "./fixtures.ts"
 
 const address = PeerAddress.make("1.2.3.4", 11625)
@@ -77,6 +77,11 @@ describe("a node over one SQLite file", () => {
         yield* TestClock.adjust("1 minute")
         assert.strictEqual(peers.status().failing?.reason, "Corrupt")
         assert.isDefined(peers.get(address))
+        renameSync(filename, `${filename}.damaged`)
+        for (const suffix of ["-wal", "-shm"]) rmSync(`${filename}${suffix}`, { force: true })
+        yield* TestClock.adjust("2 minutes")
+        assert.isUndefined(peers.status().failing)
+        assert.strictEqual(query(filename, "select * from peers").length, 1)
       }).pipe(Effect.provide(stores(filename), { local: true }))
     }))
 

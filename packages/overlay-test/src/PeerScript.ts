@@ -433,8 +433,8 @@ export class PeerScript {
     const last = this.heard.at(-1)?.message
     const said = this.heard.find(({ message }) => message?._tag === "ErrorMsg")?.message as ErrorMsg | undefined
     if (error === "silent" && said !== undefined) throw this.failure("no ERROR_MSG", `there came ${errorText(said)}`)
-    if (Array.isArray(error)) {
-      const [code, text]: readonly [number, string] = error
+    if (typeof error === "object") {
+      const [code, text] = error
       if (said === undefined || said !== last || said.code !== code || said.text !== text) {
         throw this.failure(`ERROR_MSG ${code} "${text}" as the last frame`, said ? `it is ${errorText(said)}` : "there is none")
       }

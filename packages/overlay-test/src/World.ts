@@ -357,13 +357,16 @@ export const runSeeds = <A, E, R>(
   program: (seed: number | string) => Effect.Effect<A, E, R>,
   options?: Omit<Options, "seed">
 ): Effect.Effect<ReadonlyArray<A>, WorldError, Exclude<R, Provided>> =>
-  Effect.forEach(typeof seeds === "number" ? Array.from({ length: seeds }, (_, seed) => seed) : seeds, (seed) =>
-    Effect.flatMap(simulate(Effect.suspend(() => program(seed)), { ...options, seed }), (report) => {
-      if (Exit.isSuccess(report.exit)) return Effect.succeed(report.exit.value)
-      const { millis, seed, steps, traceHash } = report
-      const cause = Cause.squash(report.exit.cause)
-      return Effect.fail(new WorldError({ kind: "SeedFailed", seed, millis, steps, traceHash, cause }))
-    }))
+  Effect.forEach(
+    typeof seeds === "number" ? Array.from({ length: seeds }, (_, seed) => seed) : seeds,
+    (seed) =>
+      Effect.flatMap(simulate(Effect.suspend(() => program(seed)), { ...options, seed }), (report) => {
+        if (Exit.isSuccess(report.exit)) return Effect.succeed(report.exit.value)
+        const { millis, seed, steps, traceHash } = report
+        const cause = Cause.squash(report.exit.cause)
+        return Effect.fail(new WorldError({ kind: "SeedFailed", seed, millis, steps, traceHash, cause }))
+      })
+  )
 
 /**
  * Runs an effect as the node of that name: its `Random` is the node's own generator, and its logs carry the name.
@@ -374,9 +377,12 @@ export const runSeeds = <A, E, R>(
 export const asNode: {
   (name: string): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | World>
   <A, E, R>(self: Effect.Effect<A, E, R>, name: string): Effect.Effect<A, E, R | World>
-} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, name: string): Effect.Effect<A, E, R | World> =>
-  Effect.flatMap(World, (world) =>
-    self.pipe(
-      Effect.provideService(Random.Random, world.random(name)),
-      Effect.annotateLogs("node", name)
-    )))
+} = dual(
+  2,
+  <A, E, R>(self: Effect.Effect<A, E, R>, name: string): Effect.Effect<A, E, R | World> =>
+    Effect.flatMap(World, (world) =>
+      self.pipe(
+        Effect.provideService(Random.Random, world.random(name)),
+        Effect.annotateLogs("node", name)
+      ))
+)

@@ -334,8 +334,7 @@ describe("World: traps", () => {
     "process.hrtime": () => process.hrtime(),
     "process.hrtime.bigint": () => process.hrtime.bigint(),
     "node:timers.setTimeout": () => timersSetTimeout(() => {}, 1),
-    "node:timers.setInterval": () =>
-      clearInterval(process.getBuiltinModule("node:timers").setInterval(() => {}, 1)),
+    "node:timers.setInterval": () => clearInterval(process.getBuiltinModule("node:timers").setInterval(() => {}, 1)),
     "node:timers.setImmediate": () => process.getBuiltinModule("node:timers").setImmediate(() => {}),
     "node:crypto.randomBytes": () => randomBytes(1),
     "node:crypto.randomFill": () => process.getBuiltinModule("node:crypto").randomFill(new Uint8Array(1), () => {}),
@@ -351,22 +350,25 @@ describe("World: traps", () => {
     assert.deepStrictEqual(Object.keys(uses).sort(), [...trapped].sort())
   })
 
-  it.effect.each(Object.keys(uses))("SIM-03 %s in a world is an error with a stack, and works again after", (api) =>
-    Effect.gen(function*() {
-      const use = Effect.sync(function theCallInQuestion() {
-        uses[api]?.()
+  it.effect.each(Object.keys(uses))(
+    "SIM-03 %s in a world is an error with a stack, and works again after",
+    (api) =>
+      Effect.gen(function*() {
+        const use = Effect.sync(function theCallInQuestion() {
+          uses[api]?.()
+        })
+        const report = yield* World.simulate(Effect.ignoreCause(use))
+        const error = worldError(report)
+        assert.strictEqual(error.kind, "Trapped")
+        assert.deepStrictEqual(report.traps.map((trap) => trap.api), [api])
+        const [trap] = report.traps
+        assert.strictEqual(error.cause, trap)
+        assert.include(trap?.stack, "theCallInQuestion")
+        assert.include(trap?.message, api)
+        assert.isTrue(Exit.isSuccess((yield* World.simulate(use, { traps: false })).exit))
+        assert.isTrue(Exit.isSuccess(yield* Effect.exit(use)))
       })
-      const report = yield* World.simulate(Effect.ignoreCause(use))
-      const error = worldError(report)
-      assert.strictEqual(error.kind, "Trapped")
-      assert.deepStrictEqual(report.traps.map((trap) => trap.api), [api])
-      const [trap] = report.traps
-      assert.strictEqual(error.cause, trap)
-      assert.include(trap?.stack, "theCallInQuestion")
-      assert.include(trap?.message, api)
-      assert.isTrue(Exit.isSuccess((yield* World.simulate(use, { traps: false })).exit))
-      assert.isTrue(Exit.isSuccess(yield* Effect.exit(use)))
-    }))
+  )
 
   it.effect("SIM-03 a live clock kept from outside is trapped as well", () =>
     Effect.gen(function*() {

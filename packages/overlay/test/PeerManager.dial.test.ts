@@ -62,6 +62,9 @@ describe("PeerManager, dialling", () => {
         assert.isAtLeast(peers.load(addressOf(1)).nextAttemptMillis, nextAttemptMillis)
         peers.connectionEnded(addressOf(1), "initiator", reason)
         assert.strictEqual(failures(peers, addressOf(1)), 5, "taken back once")
+        peers.updateBackoff(addressOf(1), "Increase")
+        peers.connectionEnded(addressOf(1), "initiator", reason)
+        assert.strictEqual(failures(peers, addressOf(1)), 6, "another failure is not of that attempt")
       }))
   }
 
@@ -276,9 +279,10 @@ describe("PeerManager, dialling", () => {
     Effect.gen(function*() {
       const peers = yield* open()
       for (let i = 0; i < 100; i++) peers.store(record({ address: addressOf(i), type: Outbound }))
-      const first = peers.connectCandidates(Outbound, 1, {})
-      for (let i = 0; i < 100; i++) peers.attemptStarted(addressOf(i))
+      assert.strictEqual(peers.connectCandidates(Outbound, 1, {}).length, 1)
+      for (let i = 0; i < 33; i++) peers.attemptStarted(addressOf(i))
+      for (let i = 33; i < 66; i++) peers.updateType(addressOf(i), Preferred, true)
+      for (let i = 66; i < 100; i++) peers.remove(addressOf(i))
       assert.deepStrictEqual(peers.connectCandidates(Outbound, 1, {}), [])
-      assert.strictEqual(first.length, 1)
     }))
 })

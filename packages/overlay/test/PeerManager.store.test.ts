@@ -67,9 +67,20 @@ describe("PeerManager, persistence", () => {
   it.effect("PMG-02 changes leave one second after the first of them, in batches; nothing runs while nothing changes", () =>
     Effect.gen(function*() {
       const { rows, state, store } = flaky()
-      const peers = yield* open({}, store)
-      yield* TestClock.adjust("1 hour")
+      const clock = yield* Clock.Clock
+      let sleeps = 0
+      const counting: Clock.Clock = {
+        ...clock,
+        sleep: (duration) => {
+          sleeps++
+          return clock.sleep(duration)
+        }
+      }
+      const peers = yield* Effect.provideService(open({}, store), Clock.Clock, counting)
       const { operations } = state
+      sleeps = 0
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(sleeps, 0)
       for (let i = 0; i < 1200; i++) peers.store(record({ address: addressOf(i) }))
       yield* TestClock.adjust("999 millis")
       assert.strictEqual(rows.size, 0)

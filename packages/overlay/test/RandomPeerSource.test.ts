@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { core, defaults } from "@stellar-overlay/overlay/PeerManagerConfig"
 import { PeerType } from "@stellar-overlay/overlay/PeerStore"
-import { maxFailures, nextAttemptCutoff, sendQueries } from "@stellar-overlay/overlay/protocol/PeerSelection"
+import { maxFailures, nextAttemptCutoff, select, sendQueries } from "@stellar-overlay/overlay/protocol/PeerSelection"
 import * as RandomPeerSource from "@stellar-overlay/overlay/RandomPeerSource"
-import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
+import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { Effect } from "effect"
 import { addressOf, keys, local, open, record } from "./peerFixtures.ts"
 
@@ -51,6 +51,17 @@ describe("RandomPeerSource", () => {
     source.getRandomPeers(2)
     source.clear()
     assert.strictEqual(source.remaining(), 0)
+  })
+
+  it("PMG-08 rows without a host or a port are skipped", () => {
+    const found = select([record({ address: PeerAddress.make("", 80) }), record({ address: local(0) }), record({ address: local(1) })], maxFailures(10, false), {
+      size: 10,
+      nowMillis: 0,
+      mode: "window",
+      draw: () => 0,
+      groupOf: () => ""
+    })
+    assert.deepStrictEqual(keys(found.map((row) => row.address)), ["127.0.0.1:1"])
   })
 
   it("PDB-036 the queries of core", () => {

@@ -81,7 +81,12 @@ const run = Effect.fnUntraced(function*(source: Option.Option<string>, kind: Kin
     return ExitCode.Usage
   }
   const fromStdin = text === undefined || text === "-"
-  const input = fromStdin ? Input.ofBytes(yield* readAll) : Input.ofText(text)
+  const input = fromStdin
+    ? yield* Effect.match(readAll, {
+      onFailure: (error): Input.Input => ({ _tag: "BadText", problem: `unreadable: ${error.message}`, at: undefined }),
+      onSuccess: Input.ofBytes
+    })
+    : Input.ofText(text)
   if (input._tag === "BadText") {
     const where = input.at === undefined || input.at < 0 ? "" : ` at character ${input.at}`
     yield* screen.note([[red("error"), `: the input is ${input.problem}${where}`]])
@@ -95,8 +100,7 @@ const run = Effect.fnUntraced(function*(source: Option.Option<string>, kind: Kin
   const { decoded, problem } = decodeBytes(bytes, kind)
   for (const one of decoded) {
     const object = objectOf(one, hashing)
-    if (compact) yield* screen.json([object])
-    else yield* screen.print(JSON.stringify(object, null, 2).split("\n").map((line) => [line]))
+    yield* screen.json([object], compact ? {} : { indent: 2 })
   }
   if (problem === undefined) return ExitCode.Ok
   yield* screen.note(explain(bytes, problem))

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { WriteStream } from "node:tty"
-import { jsonLine } from "./escape.ts"
+import { toJsonText } from "./escape.ts"
 import { type Line, render } from "./Line.ts"
 import type { Screen } from "./Screen.ts"
 
@@ -69,10 +69,10 @@ export const make = ({ env, stderr, stdout }: Options): Screen => {
         const cut = options?.cut === true && isTerminal ? columns() : undefined
         return write(stdout, around(lines.map((line) => `${render(line, { colors, columns: cut })}\n`).join("")))
       }),
-    json: (values) =>
+    json: (values, options) =>
       values.length === 0
         ? Effect.void
-        : Effect.suspend(() => write(stdout, values.map((value) => `${jsonLine(value)}\n`).join(""))),
+        : Effect.suspend(() => write(stdout, values.map((value) => `${toJsonText(value, options?.indent)}\n`).join(""))),
     note: (lines) =>
       Effect.suspend(() => {
         const text = lines.map((line) => `${render(line, { colors: errorColors })}\n`).join("")

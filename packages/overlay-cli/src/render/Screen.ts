@@ -6,7 +6,7 @@
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { jsonLine } from "./escape.ts"
+import { toJsonText } from "./escape.ts"
 import { type Line, render } from "./Line.ts"
 
 export interface Screen {
@@ -16,8 +16,8 @@ export interface Screen {
   readonly columns: () => number
   /** Prints lines to standard output, and waits while it takes no more. `cut` keeps each on one row of a terminal. */
   readonly print: (lines: ReadonlyArray<Line>, options?: { readonly cut?: boolean }) => Effect.Effect<void>
-  /** Prints one JSON object per line to standard output. */
-  readonly json: (values: ReadonlyArray<unknown>) => Effect.Effect<void>
+  /** Prints JSON to standard output, one value per line, or indented for a person. */
+  readonly json: (values: ReadonlyArray<unknown>, options?: { readonly indent?: number }) => Effect.Effect<void>
   /** Prints lines to standard error. */
   readonly note: (lines: ReadonlyArray<Line>) => Effect.Effect<void>
   /** Sets the live line at the bottom of a terminal, or takes it away. Does nothing elsewhere. */
@@ -30,7 +30,8 @@ export const console: Screen = {
   isTerminal: false,
   columns: () => Number.POSITIVE_INFINITY,
   print: (lines) => Effect.forEach(lines, (line) => Console.log(plain(line)), { discard: true }),
-  json: (values) => Effect.forEach(values, (value) => Console.log(jsonLine(value)), { discard: true }),
+  json: (values, options) =>
+    Effect.forEach(values, (value) => Console.log(toJsonText(value, options?.indent)), { discard: true }),
   note: (lines) => Effect.forEach(lines, (line) => Console.error(plain(line)), { discard: true }),
   status: () => Effect.void
 }

@@ -30,11 +30,15 @@ export const escape = (text: string): string => text.replace(dangerous, written)
 
 const unit = (code: number): string => `\\u${code.toString(16).padStart(4, "0")}`
 
-/** One line of JSON that parses to `value` and is safe to print; bigints become decimal strings. */
-export const jsonLine = (value: unknown): string =>
-  JSON.stringify(value, (_, v) => typeof v === "bigint" ? String(v) : v)
-    .replace(dangerousInJson, (character) => {
-      let result = ""
-      for (let i = 0; i < character.length; i++) result += unit(character.charCodeAt(i))
-      return result
-    })
+/** JSON that parses to `value` and is safe to print, on one line unless indented; bigints become decimal strings. */
+export const toJsonText = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, (_, v) => typeof v === "bigint" ? String(v) : v, indent)
+    .split("\n") // only indentation has these
+    .map((line) =>
+      line.replace(dangerousInJson, (character) => {
+        let result = ""
+        for (let i = 0; i < character.length; i++) result += unit(character.charCodeAt(i))
+        return result
+      })
+    )
+    .join("\n")

@@ -6,12 +6,7 @@
  *
  * @since 0.1.0
  */
-import {
-  type Connection,
-  type Listener,
-  Transport,
-  type TransportError
-} from "@stellar-overlay/overlay/Transport"
+import { type Connection, type Listener, Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
 import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -97,7 +92,8 @@ const failureOf = <A, R>(effect: Effect.Effect<A, TransportError, R>): Effect.Ef
     onSuccess: () => assert.fail("succeeded, and should have failed")
   })
 
-const kindOf = <A, R>(effect: Effect.Effect<A, TransportError, R>) => Effect.map(failureOf(effect), (error) => error.kind)
+const kindOf = <A, R>(effect: Effect.Effect<A, TransportError, R>) =>
+  Effect.map(failureOf(effect), (error) => error.kind)
 
 const listen = (port = 0) => Transport.use((transport) => transport.listen({ host: HOST, port }))
 

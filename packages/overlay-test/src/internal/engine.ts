@@ -139,7 +139,11 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
     if (millis <= 0) return Effect.yieldNow
     if (!Number.isFinite(millis)) return Effect.never
     return Effect.callback<void>((resume) => {
-      const timer = this.timers.add(this.millis + millis, () => resume(Effect.void))
+      // On the grid of what the clock can say, rounded up: who sleeps until a moment must not wake before it by its clock.
+      // And never at once: a rest that rounding made would be slept for over and over.
+      const nanos = Math.max(Math.ceil((this.millis + millis) * NANOS_PER_MILLI), Math.round(this.millis * NANOS_PER_MILLI) + 1)
+      const at = nanos / NANOS_PER_MILLI
+      const timer = this.timers.add(at, () => resume(Effect.void))
       return Effect.sync(() => this.timers.remove(timer))
     })
   }

@@ -103,8 +103,10 @@ export class Pipe {
     if (arrival !== undefined && arrival <= now) {
       return Effect.fail(new TransportError({ kind: "Eof", detail: "ended by the remote" }))
     }
+    // Whole nanoseconds, rounded up: less than one is no duration, and would be slept for over and over.
+    const wait = arrival === undefined ? undefined : Math.ceil((arrival - now) * 1e6) / 1e6
     return Effect.andThen(
-      arrival === undefined ? this.awaitChange : Effect.raceFirst(Effect.sleep(arrival - now), this.awaitChange),
+      wait === undefined ? this.awaitChange : Effect.raceFirst(Effect.sleep(wait), this.awaitChange),
       this.pull
     )
   })

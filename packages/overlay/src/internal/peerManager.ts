@@ -125,15 +125,7 @@ export const make = Effect.fnUntraced(function*(
     if (isHearsay(address, row)) limiter.record(hostOf(address), monotonic())
     if (row === undefined) return undefined
     const failures = decayedFailures(row, now(), config.failureDecayMillis)
-    const backoff = applyBackoff(failures, "Increase", now(), draw())
-    table.update(row, {
-      ...backoff,
-      // a peer that keeps having no room is left alone for longer, although nothing failed
-      nextAttemptMillis: row.refusals < backoff.numFailures
-        ? backoff.nextAttemptMillis
-        : now() + backoffMillis(row.refusals, draw()),
-      failuresBefore: row.numFailures
-    })
+    table.update(row, { ...applyBackoff(failures, "Increase", now(), draw()), failuresBefore: row.numFailures })
     return undefined
   }
 

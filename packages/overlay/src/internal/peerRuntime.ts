@@ -200,7 +200,8 @@ export class PeerRuntime {
     const { session } = this
     while (session.dropReason === undefined) {
       const wait = session.nextDeadline - this.now().millis
-      if (wait > 0) yield* Effect.sleep(wait)
+      // Whole milliseconds: a rest smaller than the clock's unit would be slept for over and over.
+      if (wait > 0) yield* Effect.sleep(Math.ceil(wait))
       else {
         session.tick(this.now())
         this.after()

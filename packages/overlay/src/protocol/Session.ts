@@ -293,7 +293,8 @@ export class Session {
   #handle(body: Uint8Array, now: Now): void {
     const message = fromBytes(AuthenticatedMessage.message(body))
     const { size } = message
-    const flood = isFlood(message)
+    // Before authentication the handshake refuses flood messages, as all others, by their name.
+    const flood = this.isAuthenticated && isFlood(message)
     this.stats.messagesRead++
     if (!this.flow.begin(size, flood)) {
       return this.drop(DropReason.make("FloodCapacityExceeded", this.flow.describeOverrun(size)), now)
@@ -418,7 +419,7 @@ export class Session {
     this.#grant(now.millis)
     const paused = this.flow.resumeReading(now.millis)
     if (paused >= 0) {
-      this.liveness.body.resume(now.millis)
+      this.liveness.resumeReading(now.millis)
       this.stats.readThrottleMillis += paused
       this.events.push({ _tag: "ReadResumed", millis: paused })
     }
@@ -427,7 +428,7 @@ export class Session {
   #throttle(now: number): void {
     if (this.flow.isPaused || !this.flow.pauseReading(now)) return
     this.#parser.compact()
-    this.liveness.body.pause(now)
+    this.liveness.pauseReading(now)
     this.events.push({ _tag: "ReadThrottled" })
   }
 

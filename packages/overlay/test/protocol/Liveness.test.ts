@@ -107,7 +107,7 @@ describe("recurrent timer", () => {
 })
 
 describe("handshake", () => {
-  it("PEE-06 the whole handshake has 2 s to the millisecond, whatever trickles in", () => {
+  it("HSK-14 the whole handshake has 2 s to the millisecond, whatever trickles in", () => {
     const connection = new Connection({}, false)
     for (let at = 100; at < 2000; at += 100) {
       connection.until(at)
@@ -118,7 +118,7 @@ describe("handshake", () => {
     assert.deepStrictEqual(connection.dropped, { tag: "HandshakeTimeout", detail: "2000", at: 2000 })
   })
 
-  it("PEE-06 once authenticated the deadline is gone", () => {
+  it("HSK-14 once authenticated the deadline is gone", () => {
     const connection = new Connection({}, false)
     connection.answersAfter = 1
     connection.until(1999)
@@ -127,7 +127,7 @@ describe("handshake", () => {
     assert.isUndefined(connection.dropped)
   })
 
-  it("PEE-06 with core's timers: silence of 2 s is only seen at 5 s, and a trickle goes on until 60 s without credit", () => {
+  it("PEE-07 with core's timers: silence of 2 s is only seen at 5 s, and a trickle goes on until 60 s without credit", () => {
     const silent = new Connection({ strictCoreTimers: true }, false)
     silent.until(100_000)
     assert.deepStrictEqual(silent.dropped, { tag: "IdleTimeout", detail: "2000", at: 5000 })
@@ -240,7 +240,7 @@ describe("timeouts", () => {
     ])
   })
 
-  it("F8 while this side does not read, silence and missing grants are not held against the peer", () => {
+  it("PEE-07 while this side does not read, silence and missing grants are not held against the peer", () => {
     const connection = new Connection()
     connection.answersAfter = undefined // the answers lie unread
     connection.credit.starvedSince = connection.credit.lastStarvedAt = 1000

@@ -249,6 +249,19 @@ describe("shedding", () => {
     assert.deepStrictEqual(drain(queues), [last, statements[2]!])
   })
 
+  it("FLC-06 what is left after old slots went can still be superseded, in its new place", () => {
+    const queues = queuesOf()
+    for (let slot = 1; slot <= 20; slot++) queues.enqueue(scp(1, slot, prepare(x)), 0)
+    queues.updateLedger(makeLedgerContext({ trackingIndex: 21, maxTxSetSize: 50 })) // slots from 10 on, and 1
+    for (let slot = 10; slot <= 20; slot++) queues.enqueue(scp(1, slot, externalize(x)), 0)
+    assert.strictEqual(queues.droppedScp, 8 + 11)
+    const kept = drain(queues) as Array<ScpMessage> // SCP alone was queued
+    assert.deepStrictEqual(
+      kept.map((m) => [m.slotNumber, m.statementType]),
+      [[1, "PREPARE"], ...Array.from({ length: 11 }, (_, i) => [10 + i, "EXTERNALIZE"])]
+    )
+  })
+
   it("FLC-037 FLC-05 adverts and demands: limited by the number of hashes", () => {
     const queues = subject(1)
     for (let i = 0; i < limit + 10; i++) {
@@ -495,6 +508,19 @@ describe("bounds", () => {
 })
 
 describe("delays", () => {
+  it("FLC-08 each message's own time in the queue, also when the queue grew and wrapped around meanwhile", () => {
+    const queues = queuesOf({ maxBatchCount: 3 })
+    for (let now = 0; now < 40; now++) {
+      queues.enqueue(transactionOfSize(100), now)
+      if (now % 10 === 9) drain(queues, 1000)
+    }
+    for (let i = 0; i < 20; i++) drain(queues, 1000)
+    assert.strictEqual(queues.lengthOf(Priority.Transaction), 0)
+    assert.deepStrictEqual([queues.delays.txs.count, queues.delays.txs.sum], [40, 40 * 1000 - 39 * 40 / 2])
+    assert.strictEqual(queues.delays.txs.quantile(0, 1000), 961)
+    assert.strictEqual(queues.delays.txs.quantile(1, 1000), 1000)
+  })
+
   it("FLC-08 the third quartile over a window of 300 s", () => {
     const window = new DelayWindow()
     assert.strictEqual(window.p75(0), 0)

@@ -95,6 +95,21 @@ describe("PeerTable", () => {
     assert.isFalse(table.insert(record("70.0.0.1", { source: "3.3.0.0/16" }), "gossip"))
   })
 
+  it("P4 a source that has as many rows as another, less one, takes none from it: shares do not swing", () => {
+    const table = make({ ...small, maxRows: 11 })
+    for (const [source, first] of [["1.1.0.0/16", 20], ["2.2.0.0/16", 40], ["3.3.0.0/16", 60]] as const) {
+      for (let i = 0; i < 6; i++) table.insert(record(`${first + i}.0.0.1`, { source }), "gossip")
+    }
+    assert.strictEqual(table.size, 11)
+    const before = [...table.values()].map((row) => row.address.key)
+    for (let i = 0; i < 6; i++) {
+      for (const source of ["1.1.0.0/16", "2.2.0.0/16", "3.3.0.0/16"]) {
+        assert.isFalse(table.insert(record(`${80 + i}.0.0.1`, { source }), "gossip"))
+      }
+    }
+    assert.deepStrictEqual([...table.values()].map((row) => row.address.key), before)
+  })
+
   it("P4 a row that was reached is charged to nobody any more", () => {
     const table = make(small)
     for (let i = 0; i < 6; i++) table.insert(record(`${20 + i}.0.0.1`), "gossip")

@@ -1,0 +1,71 @@
+/**
+ * Messages for hostile scripts: small, valid, told apart by a number.
+ */
+import { type MessageTag, MessageType } from "@stellar-overlay/overlay/wire/MessageType"
+import {
+  DontHave,
+  FloodAdvert,
+  fromBytes,
+  type StellarMessage,
+  Transaction
+} from "@stellar-overlay/overlay/wire/StellarMessage"
+import { xdr } from "@stellar/stellar-base"
+import { type RandomXdr, randomXdr, seeded } from "../RandomXdr.ts"
+
+/** 32 bytes that begin with a number. */
+export const hash = (i: number): Uint8Array => {
+  const bytes = new Uint8Array(32)
+  new DataView(bytes.buffer).setUint32(0, i)
+  return bytes
+}
+
+/** A message without flow control that every victim hands to its consumer. */
+export const note = (i: number): DontHave => DontHave.make({ itemType: MessageType.GeneralizedTxSet, hash: hash(i) })
+
+export const notes = (count: number): Array<DontHave> => Array.from({ length: count }, (_, i) => note(i))
+
+/** The numbers of the notes among messages. */
+export const noted = (messages: ReadonlyArray<StellarMessage>): Array<number> =>
+  messages.flatMap((message) =>
+    message._tag === "DontHave" ? [new DataView(message.hash.buffer, message.hash.byteOffset).getUint32(0)] : []
+  )
+
+/** A flow-controlled message of 8 + 32 n bytes. */
+export const advert = (hashes: number, first = 0): FloodAdvert =>
+  FloodAdvert.make({ hashes: Array.from({ length: hashes }, (_, i) => hash(first + i)) })
+
+/** A valid message of a type, its content decided by a seed. */
+export const random = (tag: MessageTag, seed = 1, budget = 300): RandomXdr =>
+  randomXdr(xdr.StellarMessage, seeded(seed), { discriminant: MessageType[tag], budget })
+
+/** The same as a message. */
+export const sample = (tag: MessageTag, seed = 1, budget = 300): StellarMessage =>
+  fromBytes(random(tag, seed, budget).bytes)
+
+/** Every message type there is. */
+export const everyTag = Object.keys(MessageType) as ReadonlyArray<MessageTag> // Object.keys says string
+
+/**
+ * A valid TRANSACTION message of exactly that many bytes, a multiple of 4 from 96 on: one operation that uploads as much
+ * contract code as it takes.
+ */
+export const transaction = (size: number): Transaction => {
+  const message = new Uint8Array(size)
+  message.set(words(MessageType.Transaction, ENVELOPE_TYPE_TX))
+  // key type 0 and key, fee, sequence number, no conditions, no memo, one operation
+  message.set(words(1), 64)
+  message.set(words(0, INVOKE_HOST_FUNCTION, UPLOAD_CONTRACT_WASM, size - 96), 68)
+  return new Transaction(message)
+}
+
+const ENVELOPE_TYPE_TX = 2
+const INVOKE_HOST_FUNCTION = 24
+const UPLOAD_CONTRACT_WASM = 2
+
+/** Big-endian words as bytes. */
+export const words = (...values: ReadonlyArray<number>): Uint8Array => {
+  const bytes = new Uint8Array(4 * values.length)
+  const view = new DataView(bytes.buffer)
+  values.forEach((value, i) => view.setUint32(4 * i, value >>> 0))
+  return bytes
+}
