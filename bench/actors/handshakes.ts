@@ -6,8 +6,8 @@ import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
 import * as Peer from "@stellar-overlay/overlay/Peer"
 import { Transport } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import { Effect, Layer, ManagedRuntime, Scope, Stream } from "effect"
-import { dial, listen, makeNode } from "../ceiling.ts"
+import { Effect, Exit, Layer, ManagedRuntime, Scope, Stream } from "effect"
+import { dial, type Link, listen, makeNode } from "../ceiling.ts"
 import { cpuMicros, type Measurement, millisNow } from "../harness.ts"
 
 const CONCURRENCY = 8
@@ -23,13 +23,38 @@ const measured = async (count: number, run: () => Promise<unknown>): Promise<Mea
 
 const straightEnds = async (cacheKeys: boolean) => {
   const dialer = makeNode({ cacheKeys })
-  const { port } = await listen(makeNode({ cacheKeys }), { credit: true }, () => undefined)
-  return { dialer, port }
+  const accepted: Array<Link> = []
+  const { port } = await listen(makeNode({ cacheKeys }), { credit: true }, (link) => accepted.push(link))
+  return { dialer, accepted, port }
 }
 
 const straight = { known: straightEnds(true), fresh: straightEnds(false) }
 
 // ---------------------------------------------------------------------------------------------------------- ours
+
+/** Counts what the accepting side has opened and closed. */
+class Accepted {
+  opened: Promise<void> = Promise.resolve()
+  closed: Promise<void> = Promise.resolve()
+  onOpened: () => void = () => undefined
+  onClosed: () => void = () => undefined
+
+  expect(count: number): void {
+    const counter = (set: (onOne: () => void) => void): Promise<void> =>
+      new Promise((resolve) => {
+        let left = count
+        set(() => {
+          if (--left === 0) resolve()
+        })
+      })
+    this.opened = counter((onOne) => {
+      this.onOpened = onOne
+    })
+    this.closed = counter((onOne) => {
+      this.onClosed = onOne
+    })
+  }
+}
 
 /** A node which agrees keys anew for every connection, as with a peer it has not met. */
 const withoutKeyCache = Layer.effect(
@@ -47,20 +72,23 @@ const ourEnds = (cacheKeys: boolean) => {
   const dialer = ManagedRuntime.make(layer)
   const acceptor = ManagedRuntime.make(Layer.fresh(layer))
   const scope = Scope.makeUnsafe()
+  const accepted = new Accepted()
   const port = acceptor.runPromise(
     Effect.gen(function*() {
       const transport = yield* Transport
       const listener = yield* transport.listen({ host: "127.0.0.1", port: 0, backlog: 511 })
       yield* Effect.forkScoped(listener.run((connection) =>
         Peer.accept(connection).pipe(
+          Effect.tap(() => Effect.sync(() => accepted.onOpened())),
           Effect.flatMap((peer) => Stream.runDrain(peer.messages)),
-          Effect.ignore // every one of them ends by the dialler's goodbye
+          Effect.ignore, // every one of them ends by the dialler's goodbye
+          Effect.ensuring(Effect.sync(() => accepted.onClosed()))
         )
       ))
       return listener.address.port
     }).pipe(Scope.provide(scope))
   )
-  return { dialer, port }
+  return { dialer, accepted, port }
 }
 
 const ours = { known: ourEnds(true), fresh: ourEnds(false) }
@@ -68,27 +96,67 @@ const ours = { known: ourEnds(true), fresh: ourEnds(false) }
 /** Whether the ends agreed a key before; with a fresh peer each of them computes one X25519 more. */
 export type Acquaintance = "known" | "fresh"
 
+/** Opening counts as handshake, closing is measured apart: at most so many connections are open at a time. */
+const OPEN_AT_ONCE = 200
+
+/** Opens and closes `count` connections in portions, measuring the two apart. */
+const inPortions = async <A>(
+  count: number,
+  open: (portion: number) => Promise<A>,
+  close: (opened: A, portion: number) => Promise<unknown>
+): Promise<Measurement> => {
+  const sums = { openMillis: 0, openCpu: 0, closeMillis: 0, closeCpu: 0 }
+  for (let done = 0; done < count; done += OPEN_AT_ONCE) {
+    const portion = Math.min(OPEN_AT_ONCE, count - done)
+    const start = millisNow()
+    const cpu = cpuMicros()
+    const opened = await open(portion)
+    const middle = millisNow()
+    const middleCpu = cpuMicros()
+    await close(opened, portion)
+    sums.openMillis += middle - start
+    sums.openCpu += middleCpu - cpu
+    sums.closeMillis += millisNow() - middle
+    sums.closeCpu += cpuMicros() - middleCpu
+  }
+  return {
+    perSecond: count / sums.openMillis * 1000,
+    withGoodbyePerSecond: count / (sums.openMillis + sums.closeMillis) * 1000,
+    cpuMicros: sums.openCpu / count,
+    goodbyeMicros: sums.closeCpu / count
+  }
+}
+
 export const actor = {
   straight: async (acquaintance: Acquaintance, count: number): Promise<Measurement> => {
-    const { dialer, port } = await straight[acquaintance]
-    let left = count
-    const one = async (): Promise<void> => {
-      while (left-- > 0) {
-        const link = await dial(port, dialer, { credit: true })
-        const closed = new Promise((resolve) => link.socket.once("close", resolve))
-        link.goodbye()
-        await closed
+    const { accepted, dialer, port } = await straight[acquaintance]
+    return inPortions(count, async (portion) => {
+      const links: Array<Link> = []
+      let left = portion
+      const one = async (): Promise<void> => {
+        while (left-- > 0) links.push(await dial(port, dialer, { credit: true }))
       }
-    }
-    return measured(count, () => Promise.all(Array.from({ length: CONCURRENCY }, one)))
+      await Promise.all(Array.from({ length: CONCURRENCY }, one))
+      await Promise.all(accepted.map(({ ready }) => ready))
+      return links
+    }, async (links) => {
+      const closed = [...links, ...accepted].map(({ socket }) => new Promise((resolve) => socket.once("close", resolve)))
+      for (const link of links) link.goodbye()
+      await Promise.all(closed)
+      accepted.length = 0
+    })
   },
 
   ours: async (acquaintance: Acquaintance, count: number): Promise<Measurement> => {
-    const { dialer, port } = ours[acquaintance]
+    const { accepted, dialer, port } = ours[acquaintance]
     const address = PeerAddress.make("127.0.0.1", await port)
-    const one = Effect.scoped(Peer.connect(address))
-    const all = Effect.all(Array.from({ length: count }, () => one), { concurrency: CONCURRENCY, discard: true })
-    return measured(count, () => dialer.runPromise(all))
+    return inPortions(count, async (portion) => {
+      const scope = Scope.makeUnsafe("parallel")
+      const all = Effect.all(Array.from({ length: portion }, () => Peer.connect(address)), { concurrency: CONCURRENCY, discard: true })
+      accepted.expect(portion)
+      await Promise.all([dialer.runPromise(Scope.provide(all, scope)), accepted.opened])
+      return scope
+    }, (scope) => Promise.all([dialer.runPromise(Scope.close(scope, Exit.void)), accepted.closed]))
   },
 
   /** The cryptographic operations of both ends of one handshake, and nothing else. */

@@ -154,6 +154,8 @@ export const actor = {
       dropped: peer.session.dropReason?._tag,
       read: stats.messagesRead,
       written: stats.messagesWritten,
+      reads: stats.asyncReads,
+      writes: stats.asyncWrites,
       credit: Number(flow.messageCredit),
       queued: [0, 1, 2, 3].reduce((sum, priority) => sum + queues.lengthOf(priority as 0 | 1 | 2 | 3), 0)
     }

@@ -38,13 +38,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 
 const program = Effect.gen(function*() {
   const args = process.argv.slice(2)
-  const ended = run(args).pipe(
-    Effect.tap((result) =>
-      Effect.sync(() => {
-        code ??= result
-      })
-    )
-  )
+  // The code is noted before an interruption that is waiting can strike.
+  const ended = Effect.uninterruptible(Effect.map(run(args), (result) => {
+    code ??= result
+  }))
   yield* Effect.raceFirst(ended, brokenPipe.await)
 }).pipe(
   Effect.provide(NodeServices.layer),

@@ -219,6 +219,16 @@ class Host {
     return isLoopback(host) ? [loopback] : []
   }
 
+  /** An ephemeral port that nobody on this host listens on; the last one tried where all are taken. */
+  private unusedPort(host: string): number {
+    let port = this.network.freePort()
+    for (let tried = FIRST_EPHEMERAL_PORT; tried < LAST_PORT; tried++) {
+      if (!this.bindKeys(host, port).some((key) => this.network.listeners.has(key))) break
+      port = this.network.freePort()
+    }
+    return port
+  }
+
   readonly listen: Transport["Service"]["listen"] = Effect.fnUntraced(
     { self: this },
     function*(options) {
@@ -230,16 +240,10 @@ class Host {
       const pending = yield* Queue.dropping<LinkEnd>(backlog)
       const bound = yield* Effect.acquireRelease(
         Effect.suspend(() => {
-          const bindKeys = (port: number) => this.bindKeys(host, port)
-          const isTaken = (port: number) => bindKeys(port).some((key) => listeners.has(key))
-          let actual = port
-          for (let tries = FIRST_EPHEMERAL_PORT; port === 0 && tries <= LAST_PORT; tries++) {
-            actual = this.network.freePort()
-            if (!isTaken(actual)) break
-          }
-          const keys = bindKeys(actual)
+          const actual = port === 0 ? this.unusedPort(host) : port
+          const keys = this.bindKeys(host, actual)
           if (keys.length === 0) return failWith("ListenFailed", "EADDRNOTAVAIL")
-          if (isTaken(actual)) return failWith("ListenFailed", "EADDRINUSE")
+          if (keys.some((key) => listeners.has(key))) return failWith("ListenFailed", "EADDRINUSE")
           const accepting: Accepting = { address: PeerAddress.make(host, actual), pending }
           for (const key of keys) listeners.set(key, accepting)
           return Effect.succeed({ accepting, keys })

@@ -90,16 +90,16 @@ describe("World: order", () => {
   it.effect("SIM-03 a fiber that never waits lets others run after maxOpsBeforeYield operations", () =>
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
-        let done = false
+        const state = { done: false, rounds: 0 }
         yield* Effect.forkScoped(Effect.sync(() => {
-          done = true
+          state.done = true
         }))
-        let rounds = 0
-        while (!done) {
-          rounds++
-          yield* Effect.sync(() => {})
+        while (!state.done) {
+          yield* Effect.sync(() => {
+            state.rounds++
+          })
         }
-        return rounds
+        return state.rounds
       })
       const few = yield* World.run(program, { maxOpsBeforeYield: 64 })
       const many = yield* World.run(program)
@@ -154,6 +154,22 @@ describe("World: time", () => {
         assert.strictEqual(fired, "early a b c d late")
       }
     }))
+
+  it.effect("SIM-03 whoever sleeps until a moment finds it reached by the clock, whatever the fraction", () =>
+    World.run(Effect.gen(function*() {
+      const world = yield* World.World
+      const random = world.random("sleeps")
+      const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+      for (let round = 0; round < 1_000; round++) {
+        const until = (yield* now) + 3 * random.nextDoubleUnsafe()
+        let sleeps = 0
+        for (let left = until - (yield* now); left > 0; left = until - (yield* now)) {
+          yield* Effect.sleep(Math.ceil(left * 1e6) / 1e6)
+          sleeps++
+        }
+        assert.strictEqual(sleeps, 1)
+      }
+    })))
 
   it.effect("SIM-03 an interrupted sleep leaves no timer, and time does not wait for it", () =>
     Effect.gen(function*() {

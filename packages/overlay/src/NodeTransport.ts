@@ -202,7 +202,7 @@ const bind = (
     const server = Net.createServer({ ...socketOptions, pauseOnConnect: true }, (raw) => {
       raw.on("error", noop)
       if (raw.remoteAddress === undefined) raw.destroy() // gone already
-      else Queue.offerUnsafe(pending, raw)
+      else if (!Queue.offerUnsafe(pending, raw)) raw.resetAndDestroy()
     })
     server.once("error", refuse)
     try {

@@ -167,6 +167,25 @@ describe("NodeTransport: close", () => {
       }
     }).pipe(Effect.provide(NodeTransport.layer)))
 
+  it.live("CON-03 CON-05 closing waits until all of a write has left, however much the kernel refused at first", () =>
+    Effect.gen(function*() {
+      const transport = yield* Transport
+      const { address, run } = yield* transport.listen(LOCAL)
+      const much = new Uint8Array(32 * 1_048_576)
+      yield* Effect.forkScoped(
+        run((connection) =>
+          Effect.asVoid(Effect.forkScoped(Effect.ignore(connection.write([much])), { startImmediately: true }))
+        )
+      )
+      const client = yield* transport.dial(address, DIAL)
+      let received = 0
+      const count = (chunks: ReadonlyArray<Uint8Array>) => {
+        for (const chunk of chunks) received += chunk.length
+      }
+      const error = yield* Effect.flip(Effect.forever(Effect.map(client.pull, count)))
+      assert.deepStrictEqual([received, error.kind], [much.length, "Eof"])
+    }).pipe(Effect.provide(NodeTransport.layer)))
+
   it.live("CON-05 T12 a remote that never reads delays the end of a connection by flushMillis, then it is reset", () =>
     Effect.gen(function*() {
       const transport = NodeTransport.make({ flushMillis: 20 })
@@ -232,7 +251,7 @@ describe("NodeTransport: listener", () => {
       assert.strictEqual(yield* echoes(address), "ping")
     }).pipe(Effect.provide(NodeTransport.layer)))
 
-  it.live("CON-02 T1 while nobody accepts, connections beyond the backlog are reset", () =>
+  it.live("CON-02 while nobody accepts, connections beyond the backlog are reset", () =>
     Effect.gen(function*() {
       const transport = yield* Transport
       const { address, run } = yield* transport.listen({ ...LOCAL, backlog: 2 })

@@ -10,6 +10,7 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { type Decoded, decode as decodeBytes, type Kind, kinds, type Problem } from "../decode/detect.ts"
 import * as Input from "../decode/input.ts"
+import { xdrJson } from "../decode/xdrJson.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { bold, dim, type Line, red } from "../render/Line.ts"
 import { type Hashing, toJson } from "../render/message.ts"
@@ -19,13 +20,18 @@ import { work } from "../work.ts"
 /** More input than this is refused: some of the greatest frames. */
 const MAX_INPUT = 0x4000000
 
-const objectOf = ({ envelope, kind, message, offset }: Decoded, hashing: Hashing): Record<string, unknown> => ({
+const objectOf = (
+  { envelope, kind, message, offset }: Decoded,
+  hashing: Hashing,
+  full: boolean
+): Record<string, unknown> => ({
   kind,
   offset,
   ...(envelope === undefined
     ? {}
     : { sequence: String(envelope.sequence), mac: Buffer.from(envelope.mac).toString("hex") }),
-  message: toJson(message, hashing)
+  message: toJson(message, hashing),
+  ...(full ? { xdr: xdrJson(message.xdr) } : {})
 })
 
 /** Sixteen bytes around the wrong one, which is in brackets. */
@@ -68,7 +74,14 @@ const readAll = Effect.gen(function*() {
   return new Uint8Array(Buffer.concat(chunks))
 })
 
-const run = Effect.fnUntraced(function*(source: Option.Option<string>, kind: Kind | undefined, compact: boolean) {
+interface Options {
+  readonly source: Option.Option<string>
+  readonly kind: Option.Option<Kind>
+  readonly full: boolean
+  readonly json: boolean
+}
+
+const run = Effect.fnUntraced(function*({ full, json, kind, source }: Options) {
   const screen = yield* Screen
   const stdio = yield* Stdio.Stdio
   const hashing = yield* OverlayCrypto
@@ -83,13 +96,13 @@ const run = Effect.fnUntraced(function*(source: Option.Option<string>, kind: Kin
   const fromStdin = text === undefined || text === "-"
   const input = fromStdin
     ? yield* Effect.match(readAll, {
-      onFailure: (error): Input.Input => ({ _tag: "BadText", problem: `unreadable: ${error.message}`, at: undefined }),
+      onFailure: (error): Input.Input => ({ _tag: "BadText", problem: `standard input cannot be read: ${error.message}`, at: undefined }),
       onSuccess: Input.ofBytes
     })
     : Input.ofText(text)
   if (input._tag === "BadText") {
     const where = input.at === undefined || input.at < 0 ? "" : ` at character ${input.at}`
-    yield* screen.note([[red("error"), `: the input is ${input.problem}${where}`]])
+    yield* screen.note([[red("error"), `: ${input.problem}${where}`]])
     return ExitCode.Usage
   }
   const { bytes } = input
@@ -97,10 +110,9 @@ const run = Effect.fnUntraced(function*(source: Option.Option<string>, kind: Kin
     yield* screen.note([[red("error"), `: more than ${MAX_INPUT} bytes`]])
     return ExitCode.Usage
   }
-  const { decoded, problem } = decodeBytes(bytes, kind)
+  const { decoded, problem } = decodeBytes(bytes, Option.getOrUndefined(kind))
   for (const one of decoded) {
-    const object = objectOf(one, hashing)
-    yield* screen.json([object], compact ? {} : { indent: 2 })
+    yield* screen.json([objectOf(one, hashing, full)], json ? {} : { indent: 2 })
   }
   if (problem === undefined) return ExitCode.Ok
   yield* screen.note(explain(bytes, problem))
@@ -116,14 +128,18 @@ export const decode = Command.make("decode", {
     Flag.withDescription("What the bytes are; found out when left out"),
     Flag.optional
   ),
+  full: Flag.Boolean("full").pipe(
+    Flag.withDescription("Everything in it, also what is usually summed up by its size"),
+    Flag.withDefault(false)
+  ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("One line per message"), Flag.withDefault(false))
-}, ({ json, kind, source }) => work(run(source, Option.getOrUndefined(kind), json))).pipe(
+}, (parsed) => work(run(parsed))).pipe(
   Command.withDescription(
     "Decode a frame with its record mark (or several in a row), the body of a frame, or a StellarMessage alone, to JSON. For bytes that are not valid, name the first one that is wrong and the field it is in."
   ),
   Command.withShortDescription("Decode bytes of the protocol to JSON"),
   Command.withExamples([
-    { command: "stellar-overlay decode 000000000000000200000005627965000000", description: "An ERROR_MSG in hexadecimal" },
+    { command: "stellar-overlay decode 00000000000000020000000362796500", description: "An ERROR_MSG in hexadecimal" },
     { command: "stellar-overlay decode --kind frame - < capture.bin", description: "Raw bytes from a file" }
   ])
 )

@@ -62,6 +62,8 @@ const describeFailure = ({ facts, network }: Attempt, earlier: ReadonlyArray<Att
   } else if (earlier.length > 0) {
     const tried = [...earlier.map((other) => other.network), network].map(({ name }) => name ?? "the given passphrase")
     lines.push(["  ", `Tried as ${tried.join(", ")}; for a private network give --passphrase.`])
+  } else if (reason._tag === "RemoteClosed" && network.name !== undefined) {
+    lines.push(["  ", `Tried as ${network.name} only; without --network the well-known networks are tried in turn.`])
   }
   return lines
 }

@@ -26,7 +26,7 @@ import * as Link from "../render/link.ts"
 import { describe, type Hashing, toJson } from "../render/message.ts"
 import { Screen } from "../render/Screen.ts"
 import * as Types from "../render/types.ts"
-import { bytes, count, rate, timeOfDay } from "../render/units.ts"
+import { bytes, count, plural, rate, timeOfDay } from "../render/units.ts"
 import { work } from "../work.ts"
 import * as Ping from "./ping.ts"
 
@@ -49,14 +49,14 @@ const shows = ({ types }: Options, message: StellarMessage): boolean =>
 const statusParts = (peer: Peer, unique: Unique, perSecond: number): ReadonlyArray<Line> => {
   const { session } = peer
   return [
-    [`${rate(perSecond)} messages/s`],
-    [`${count(unique.messages)} unique of ${count(unique.messages + unique.duplicates)}`],
-    [`credit: ${Link.localInUse(session)} of ${session.options.flow.floodReadingCapacity} in use here, ${
+    [`${rate(perSecond)} msg/s`],
+    [`credit used ${Link.localInUse(session)}/${session.options.flow.floodReadingCapacity}, theirs left ${
       count(Link.remoteCredit(session))
-    } left there`],
+    }`],
     [Link.queueText(session)],
     [Link.roundTripText(session)],
-    [`${count(unique.nodes)} validators, ${count(unique.slots)} slots`],
+    [`unique ${count(unique.messages)} of ${count(unique.messages + unique.duplicates)}`],
+    [`${plural(unique.nodes, "validator")}, ${plural(unique.slots, "slot")}`],
     [`${bytes(session.stats.bytesRead)} read`]
   ]
 }

@@ -2,10 +2,11 @@
  * What bytes are: frames with their record marks, the body of one frame, or a message alone.
  *
  * A frame begins with a byte of at least 0x80 and a body with four zeros; a message alone begins with its type. Only an
- * ERROR_MSG begins with four zeros too, and then whatever is valid decides.
+ * ERROR_MSG begins with four zeros too: then its validity decides, or whether there is a message type where a body has one.
  */
 import * as AuthenticatedMessage from "@stellar-overlay/overlay/wire/AuthenticatedMessage"
 import { MAX_BODY, MARK_LENGTH } from "@stellar-overlay/overlay/wire/Frame"
+import { isMessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import { fromBytes, type StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { explainInvalid, validateStellarMessage } from "@stellar-overlay/overlay/wire/XdrValidator"
 
@@ -124,6 +125,7 @@ export const decode = (bytes: Uint8Array, kind: Kind | undefined): Result => {
 const looksLike = (bytes: Uint8Array): Kind => {
   if (bytes.length === 0) return "message"
   if (bytes[0]! >= 0x80) return "frame"
-  if (bytes.length < 4 || word(bytes, 0) !== 0) return "message"
-  return validateStellarMessage(bytes, 0, bytes.length) === -1 ? "message" : "authenticated"
+  if (bytes.length < AuthenticatedMessage.MIN_BODY_LENGTH || word(bytes, 0) !== 0) return "message"
+  if (validateStellarMessage(bytes, 0, bytes.length) === -1) return "message"
+  return isMessageType(word(bytes, AuthenticatedMessage.MESSAGE_OFFSET)) ? "authenticated" : "message"
 }

@@ -34,9 +34,9 @@ export const ofText = (text: string): Input => {
   const letters = compact.replace(/=+$/, "")
   const isBase64 = /^[A-Za-z0-9+/_-]+$/.test(letters) && !/^0x/i.test(compact)
   if (isBase64 && letters.length % 4 !== 1) return ofBase64(letters)
-  if (isHex) return bad(`hexadecimal needs an even number of digits, not ${digits.length}`)
-  if (isBase64) return bad(`base64 of ${letters.length} characters is cut short`)
-  return bad("neither hexadecimal nor base64", firstOutside(text, /[A-Za-z0-9+/_=-]/))
+  if (isHex) return bad(`the input is hexadecimal, which needs an even number of digits, and has ${digits.length}`)
+  if (isBase64) return bad(`the input is base64 and cut short: ${letters.length} characters`)
+  return bad("the input is neither hexadecimal nor base64", firstOutside(text, /[A-Za-z0-9+/_=-]/))
 }
 
 /** Reads a file or a pipe: text as above, or else the bytes themselves. */

@@ -179,7 +179,8 @@ export class Validator {
   #slot(slot: number, now: number): Slot {
     let state = this.#slots.get(slot)
     if (state === undefined) {
-      const heard = { NOMINATE: new Set<NodeId>(), PREPARE: new Set<NodeId>(), CONFIRM: new Set<NodeId>(), EXTERNALIZE: new Set<NodeId>() }
+      const none = () => new Set<NodeId>()
+      const heard = { NOMINATE: none(), PREPARE: none(), CONFIRM: none(), EXTERNALIZE: none() }
       state = { since: now, value: undefined, txSetHash: undefined, phase: undefined, heard, messages: new Map() }
       this.#slots.set(slot, state)
       keepNewest(this.#slots, MAX_SLOTS)
@@ -201,9 +202,8 @@ export class Validator {
       return []
     }
     const state = this.#slot(slot, now)
-    const voters = state.heard[message.statementType]
-    if (voters.has(message.nodeId)) return []
-    voters.add(message.nodeId)
+    if (state.heard[message.statementType].has(message.nodeId)) return []
+    this.#hear(state, message.statementType, message.nodeId)
     state.messages.set(`${message.nodeId} ${message.statementType}`, message)
     const actions = to("watchers", message)
     const value = message.values[0]
@@ -214,6 +214,13 @@ export class Validator {
       if (slot === 1) actions.push(...to("sender", GetScpQuorumSet.make({ hash: message.quorumSetHash })))
     }
     return [...actions, ...this.#advance(slot, state, now)]
+  }
+
+  /** A vote says all that the votes before it say, which may have been superseded on the way. */
+  #hear({ heard }: Slot, phase: Scp.Phase, id: NodeId): void {
+    heard[phase].add(id)
+    if (phase === "EXTERNALIZE") heard.CONFIRM.add(id)
+    if (phase === "EXTERNALIZE" || phase === "CONFIRM") heard.PREPARE.add(id)
   }
 
   #receiveTxSet(set: GeneralizedTxSet, now: number): Array<Action> {
@@ -257,7 +264,7 @@ export class Validator {
     const value = state.value ?? new Uint8Array(0)
     const message = Scp.statement(identity, networkId, { slot, phase, value, quorumSetHash: this.#quorumSetHash })
     state.phase = phase
-    state.heard[phase].add(identity.nodeId)
+    this.#hear(state, phase, identity.nodeId)
     state.messages.set(`${identity.nodeId} ${phase}`, message)
     return to("everybody", message)
   }

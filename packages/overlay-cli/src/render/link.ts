@@ -34,7 +34,7 @@ export const remoteCredit = ({ flow }: Session): number => Number(flow.messageCr
 
 export const roundTripText = (session: Session): string => {
   const measured = roundTrip(session)
-  return measured === undefined ? "rtt not known yet" : `rtt ${millis(measured)}`
+  return measured === undefined ? "rtt ?" : `rtt ${millis(measured)}`
 }
 
 export const toJson = (session: Session) => ({
@@ -51,7 +51,7 @@ export const toJson = (session: Session) => ({
 
 export const queueText = (session: Session): string => {
   const total = queued(session)
-  if (total === 0) return "queues empty"
+  if (total === 0) return "queued 0"
   const { queues } = session
   return `queued ${count(total)} (scp ${queues.lengthOf(Priority.Scp)}, tx ${queues.lengthOf(Priority.Transaction)}, demands ${
     queues.lengthOf(Priority.Demand)

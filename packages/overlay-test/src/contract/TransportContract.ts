@@ -304,6 +304,7 @@ export const cases: ReadonlyArray<Case> = [
       yield* client.end
       assert.equal(yield* kindOf(client.write([stream(10, 1)])), "Closed")
       assert.equal(yield* readToEnd(server), 10)
+      for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow // time enough to close a side that has read the end
       yield* server.write([stream(0, 20)])
       yield* server.end
       assert.equal(yield* readToEnd(client), 20)
@@ -369,7 +370,7 @@ export const cases: ReadonlyArray<Case> = [
       const { client, closeClient, server } = yield* openPair
       const waiting = yield* Effect.forkScoped(kindOf(client.pull), { startImmediately: true })
       const received = yield* Effect.forkScoped(readToEnd(server))
-      yield* writeStream(client, MIB)
+      yield* Effect.forkScoped(Effect.ignore(client.write([stream(0, MIB)])), { startImmediately: true })
       yield* closeClient
       assert.equal(yield* Fiber.join(waiting), "Closed")
       assert.equal(yield* Fiber.join(received), MIB)

@@ -49,7 +49,7 @@ export interface Variant {
   /** The reason with which the victim must end the connection; undefined when it must not. */
   readonly drop: DropTag | undefined
   /** The attack as the wire shows it. */
-  readonly run: (peer: PeerScript) => Script
+  readonly run: (peer: PeerScript) => Script<unknown>
 }
 
 /**
@@ -107,7 +107,7 @@ export const attack = <C extends Case>(options: {
   readonly title: string
   readonly roles?: ReadonlyArray<Role> | undefined
   readonly cases: ReadonlyArray<C>
-  readonly run: (peer: PeerScript, parameters: C) => Script
+  readonly run: (peer: PeerScript, parameters: C) => Script<unknown>
 }): Attack => ({
   id: options.id,
   title: options.title,

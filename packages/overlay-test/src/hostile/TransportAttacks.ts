@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { MAX_BODY, MAX_UNAUTHENTICATED_BODY } from "@stellar-overlay/overlay/wire/Frame"
-import { Auth, SendMoreExtended } from "@stellar-overlay/overlay/wire/StellarMessage"
+import { Auth, SendMoreExtended, type StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import type { HandshakeStage, PeerScript } from "../PeerScript.ts"
 import type { Script } from "../Script.ts"
 import { AT_ONCE, type Attack, attack, bothRoles, type Case } from "./Attack.ts"
@@ -30,7 +30,7 @@ const endsBy = (peer: PeerScript, millis: number) =>
  * @category attacks
  * @since 0.1.0
  */
-export const t2 = attack({
+export const t2 = attack<Case & { pause: number; until: HandshakeStage }>({
   id: "T2",
   title: "a handshake that trickles in is over at its one deadline of 2 s",
   cases: [
@@ -38,7 +38,7 @@ export const t2 = attack({
     { name: "a byte of HELLO every 100 ms", drop: "HandshakeTimeout", pause: 100, until: "Connected" },
     { name: "a byte of HELLO every 1900 ms", drop: "HandshakeTimeout", pause: 1900, until: "Connected" },
     { name: "a byte of AUTH every 50 ms after HELLO", drop: "HandshakeTimeout", pause: 50, until: "GotHello", roles: bothRoles }
-  ] satisfies ReadonlyArray<Case & { pause: number; until: HandshakeStage }>,
+  ],
   *run(peer, { pause, until }) {
     const end = peer.now.millis + HANDSHAKE_MILLIS
     yield* peer.handshake(until)
@@ -53,14 +53,14 @@ export const t2 = attack({
  * @category attacks
  * @since 0.1.0
  */
-export const t3 = attack({
+export const t3 = attack<Case & { until: HandshakeStage }>({
   id: "T3",
   title: "a peer that says nothing is over at 2 s",
   roles: bothRoles,
   cases: [
     { name: "not a byte", drop: "HandshakeTimeout", until: "Connected" },
     { name: "nothing after HELLO", drop: "HandshakeTimeout", until: "GotHello" }
-  ] satisfies ReadonlyArray<Case & { until: HandshakeStage }>,
+  ],
   *run(peer, { until }) {
     const end = peer.now.millis + HANDSHAKE_MILLIS
     yield* peer.handshake(until)
@@ -101,7 +101,7 @@ export const t4 = attack({
  * @category attacks
  * @since 0.1.0
  */
-export const t5 = attack({
+export const t5 = attack<Case & { length: number }>({
   id: "T5",
   title: "a mark above 16 MiB after authentication ends it at once",
   roles: bothRoles,
@@ -109,7 +109,7 @@ export const t5 = attack({
     { name: "16 MiB and a byte", drop: "FrameTooLarge", length: MAX_BODY + 1 },
     { name: "2^31 - 1", drop: "FrameTooLarge", length: 0x7fff_ffff },
     { name: "16 MiB exactly is a frame that may come", length: MAX_BODY }
-  ] satisfies ReadonlyArray<Case & { length: number }>,
+  ],
   *run(peer, { drop, length }) {
     yield* peer.handshake()
     yield* peer.sayBytes(words(length | 0x8000_0000))
@@ -149,14 +149,14 @@ export const t6 = attack({
  * @category attacks
  * @since 0.1.0
  */
-export const t7 = attack({
+export const t7 = attack<Case & { split: boolean }>({
   id: "T7",
   title: "the last-fragment bit is ignored: a record is a message",
   roles: bothRoles,
   cases: [
     { name: "whole messages marked as continued", split: false },
     { name: "a message in two fragments", drop: "CorruptXdr", split: true }
-  ] satisfies ReadonlyArray<Case & { split: boolean }>,
+  ],
   *run(peer, { split }) {
     yield* peer.handshake()
     const frame = peer.encode(note(1))
@@ -181,7 +181,7 @@ const slowBodyMillis = (bytesPerSecond: number): number => 10_000 / (1 - bytesPe
  * @category attacks
  * @since 0.1.0
  */
-export const t8 = attack({
+export const t8 = attack<Case & { rate: number }>({
   id: "T8",
   title: "a body slower than 8 KiB/s ends it after its grace of 10 s",
   cases: [
@@ -190,7 +190,7 @@ export const t8 = attack({
     { name: "4 KiB/s", drop: "SlowBody", rate: 4096 },
     { name: "8 KiB/s is fast enough", rate: 8192 },
     { name: "the rule turned off", rate: 1024, victim: { config: { minimumBodyBytesPerSecond: 0 } } }
-  ] satisfies ReadonlyArray<Case & { rate: number }>,
+  ],
   *run(peer, { drop, rate }) {
     yield* peer.handshake()
     const start = peer.now.millis
@@ -213,7 +213,7 @@ export const t8 = attack({
  * @category attacks
  * @since 0.1.0
  */
-export const t9 = attack({
+export const t9 = attack<Case & { messages: () => ReadonlyArray<StellarMessage> }>({
   id: "T9",
   title: "10,000 tiny frames in one chunk are all handled",
   cases: [
@@ -222,7 +222,7 @@ export const t9 = attack({
       messages: () => Array.from({ length: 10_000 }, () => SendMoreExtended.make({ numMessages: 1, numBytes: 1 }))
     },
     { name: "DONT_HAVE, for the consumer", messages: () => notes(10_000) }
-  ] satisfies ReadonlyArray<Case & { messages: () => ReadonlyArray<unknown> }>,
+  ],
   *run(peer, { messages }) {
     yield* peer.handshake()
     yield* peer.sayAll(messages())
@@ -266,7 +266,7 @@ export const t10 = attack({
  * @category attacks
  * @since 0.1.0
  */
-export const t11 = attack({
+export const t11 = attack<Case & { until: HandshakeStage; keep: number; abrupt: boolean }>({
   id: "T11",
   title: "an end in the middle of a frame delivers nothing of it",
   roles: bothRoles,
@@ -279,7 +279,7 @@ export const t11 = attack({
     { name: "half-close between frames", drop: "RemoteClosed", until: "GotAuth", keep: 0, abrupt: false },
     { name: "RST in HELLO", drop: "ReadError", until: "Connected", keep: 100, abrupt: true },
     { name: "RST in a body", drop: "ReadError", until: "GotAuth", keep: 60, abrupt: true }
-  ] satisfies ReadonlyArray<Case & { until: HandshakeStage; keep: number; abrupt: boolean }>,
+  ],
   *run(peer, { abrupt, keep, until }) {
     yield* peer.handshake(until)
     const frame = peer.encode(until === "Connected" ? peer.hello() : note(1))

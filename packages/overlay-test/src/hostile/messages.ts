@@ -7,7 +7,8 @@ import {
   FloodAdvert,
   fromBytes,
   type StellarMessage,
-  Transaction
+  Transaction,
+  TxSet
 } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { xdr } from "@stellar/stellar-base"
 import { type RandomXdr, randomXdr, seeded } from "../RandomXdr.ts"
@@ -56,6 +57,17 @@ export const transaction = (size: number): Transaction => {
   message.set(words(1), 64)
   message.set(words(0, INVOKE_HOST_FUNCTION, UPLOAD_CONTRACT_WASM, size - 96), 68)
   return new Transaction(message)
+}
+
+/** A valid TX_SET of that many transactions of 100 KB, told apart by the hash before it. */
+export const txSet = (i: number, transactions: number): TxSet => {
+  const envelope = transaction(100_004).bytes.subarray(4)
+  const message = new Uint8Array(40 + envelope.length * transactions)
+  message.set(words(MessageType.TxSet))
+  message.set(hash(i), 4)
+  message.set(words(transactions), 36)
+  for (let j = 0; j < transactions; j++) message.set(envelope, 40 + envelope.length * j)
+  return new TxSet(message)
 }
 
 const ENVELOPE_TYPE_TX = 2

@@ -1,8 +1,8 @@
-import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scheduler from "effect/Scheduler"
 import type { World } from "../World.ts"
+import type { TimerClock } from "./after.ts"
 import { ReadyQueue } from "./readyQueue.ts"
 import { SeededRandom } from "./seededRandom.ts"
 import { TimerHeap } from "./timerHeap.ts"
@@ -11,6 +11,22 @@ import type { TrapError } from "./traps.ts"
 
 const NANOS_PER_MILLI = 1_000_000
 
+const worldOf = (engine: Engine): World["Service"] => ({
+  seed: engine.seed,
+  random: (name) => engine.random(name),
+  jumpWallClock: (millis) => Effect.sync(() => engine.jumpWallClock(millis)),
+  note: (event) => engine.note(event),
+  get millis() {
+    return engine.millis
+  },
+  get steps() {
+    return engine.steps
+  },
+  get traceHash() {
+    return engine.trace.toString()
+  }
+})
+
 /**
  * Everything one run of a world owns: the scheduler, the clock, the generators and the trace. It lives as long as the
  * synchronous call that drives it.
@@ -18,10 +34,10 @@ const NANOS_PER_MILLI = 1_000_000
 export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatcher {
   readonly executionMode = "async"
   readonly seed: string
-  readonly clock: Clock.Clock
+  readonly clock: TimerClock
   /** What programs see of the engine. */
   readonly world: World["Service"]
-  /** The first `maxTraps` springs; `trapCount` counts all. */
+  /** The traps that sprang, in order. */
   readonly traps: Array<TrapError> = []
   readonly ready: ReadyQueue
   readonly timers = new TimerHeap()
@@ -36,7 +52,7 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
     this.wallOffset = options.startUnixMillis
     this.ready = new ReadyQueue(this.random("World/scheduler"))
     this.clock = this.makeClock()
-    this.world = this.makeWorld()
+    this.world = worldOf(this)
   }
 
   shouldYield(fiber: Parameters<Scheduler.Scheduler["shouldYield"]>[0]): boolean {
@@ -81,6 +97,18 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
     return "Fired"
   }
 
+  note(event: string | number | Uint8Array): void {
+    if (typeof event === "string") this.trace.addText(event)
+    else if (typeof event === "number") this.trace.addNumber(event)
+    else this.trace.addBytes(event)
+  }
+
+  /** Moves the wall clock and nothing else. */
+  jumpWallClock(millis: number): void {
+    this.wallOffset += millis
+    this.trace.addNumber(millis)
+  }
+
   random(name: string): SeededRandom {
     let random = this.randoms.get(name)
     if (random === undefined) {
@@ -90,36 +118,7 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
     return random
   }
 
-  private note(event: string | number | Uint8Array): void {
-    if (typeof event === "string") this.trace.addText(event)
-    else if (typeof event === "number") this.trace.addNumber(event)
-    else this.trace.addBytes(event)
-  }
-
-  private makeWorld(): World["Service"] {
-    const engine = this
-    return {
-      seed: engine.seed,
-      random: (name) => engine.random(name),
-      jumpWallClock: (millis) =>
-        Effect.sync(() => {
-          engine.wallOffset += millis
-          engine.trace.addNumber(millis)
-        }),
-      note: (event) => engine.note(event),
-      get millis() {
-        return engine.millis
-      },
-      get steps() {
-        return engine.steps
-      },
-      get traceHash() {
-        return engine.trace.toString()
-      }
-    }
-  }
-
-  private makeClock(): Clock.Clock {
+  private makeClock(): TimerClock {
     const wallMillis = () => Math.floor(this.wallOffset + this.millis)
     const monotonicNanos = () => BigInt(Math.round(this.millis * NANOS_PER_MILLI))
     const wallNanos = () => BigInt(Math.round(this.wallOffset)) * BigInt(NANOS_PER_MILLI) + monotonicNanos()
@@ -130,7 +129,8 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
       currentTimeNanos: Effect.sync(wallNanos),
       monotonicTimeNanosUnsafe: monotonicNanos,
       monotonicTimeNanos: Effect.sync(monotonicNanos),
-      sleep: (duration) => this.sleep(Duration.toMillis(duration))
+      sleep: (duration) => this.sleep(Duration.toMillis(duration)),
+      afterUnsafe: (millis, fire) => this.after(millis, fire)
     }
   }
 
@@ -138,13 +138,17 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
   private sleep(millis: number): Effect.Effect<void> {
     if (millis <= 0) return Effect.yieldNow
     if (!Number.isFinite(millis)) return Effect.never
-    return Effect.callback<void>((resume) => {
-      // On the grid of what the clock can say, rounded up: who sleeps until a moment must not wake before it by its clock.
-      // And never at once: a rest that rounding made would be slept for over and over.
-      const nanos = Math.max(Math.ceil((this.millis + millis) * NANOS_PER_MILLI), Math.round(this.millis * NANOS_PER_MILLI) + 1)
-      const at = nanos / NANOS_PER_MILLI
-      const timer = this.timers.add(at, () => resume(Effect.void))
-      return Effect.sync(() => this.timers.remove(timer))
-    })
+    return Effect.callback<void>((resume) => Effect.sync(this.after(millis, () => resume(Effect.void))))
+  }
+
+  private after(millis: number, fire: () => void): () => void {
+    // On the grid of what the clock can say, rounded up: who waits until a moment must not wake before it by its clock.
+    // And never at once: a rest that rounding made would be waited for over and over.
+    const nanos = Math.max(
+      Math.ceil((this.millis + millis) * NANOS_PER_MILLI),
+      Math.round(this.millis * NANOS_PER_MILLI) + 1
+    )
+    const timer = this.timers.add(nanos / NANOS_PER_MILLI, fire)
+    return () => this.timers.remove(timer)
   }
 }

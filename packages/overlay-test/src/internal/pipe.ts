@@ -1,9 +1,8 @@
 import { TransportError } from "@stellar-overlay/overlay/Transport"
 import type * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import type * as Scheduler from "effect/Scheduler"
+import { after, monotonicMillis } from "./after.ts"
 import type { SeededRandom } from "./seededRandom.ts"
 
 type Bytes = Arr.NonEmptyReadonlyArray<Uint8Array>
@@ -20,16 +19,26 @@ interface Waiter {
   readonly resume: () => void
 }
 
-const monotonicMillis = (fiber: Fiber.Fiber<unknown, unknown>): number =>
-  Number(fiber.getRef(Clock.Clock).monotonicTimeNanosUnsafe()) / 1_000_000
+const noop = () => {}
 
-/** Waits to be woken by `wakeAll`; an interrupted wait leaves the set. */
-const parkIn = (waiters: Set<Waiter>): Effect.Effect<void> =>
+/** Waits until `wakeAll`, or for `millis` where given; an interrupted wait leaves the set. */
+const parkIn = (waiters: Set<Waiter>, millis?: number): Effect.Effect<void> =>
   Effect.withFiber((fiber) =>
     Effect.callback<void>((resume) => {
-      const waiter: Waiter = { scheduler: fiber.currentDispatcher, resume: () => resume(Effect.void) }
+      const waiter: Waiter = {
+        scheduler: fiber.currentDispatcher,
+        resume: () => {
+          cancelTimer()
+          resume(Effect.void)
+        }
+      }
       waiters.add(waiter)
+      const cancelTimer = millis === undefined ? noop : after(fiber, millis, () => {
+        waiters.delete(waiter)
+        resume(Effect.void)
+      })
       return Effect.sync(() => {
+        cancelTimer()
         waiters.delete(waiter)
       })
     })
@@ -105,21 +114,14 @@ export class Pipe {
     }
     // Whole nanoseconds, rounded up: less than one is no duration, and would be slept for over and over.
     const wait = arrival === undefined ? undefined : Math.ceil((arrival - now) * 1e6) / 1e6
-    return Effect.andThen(
-      wait === undefined ? this.awaitChange : Effect.raceFirst(Effect.sleep(wait), this.awaitChange),
-      this.pull
-    )
+    this.pulling = true
+    return Effect.andThen(Effect.onExit(parkIn(this.readers, wait), this.endPull), this.pull)
   })
 
-  private readonly awaitChange: Effect.Effect<void> = Effect.suspend(() => {
-    this.pulling = true
-    return Effect.ensuring(
-      parkIn(this.readers),
-      Effect.sync(() => {
-        this.pulling = false
-      })
-    )
-  })
+  private readonly endPull = (): Effect.Effect<void> => {
+    this.pulling = false
+    return Effect.void
+  }
 
   /** Queues all chunks as one unit, then waits for room: an interrupted write is queued in full. */
   write(chunks: Bytes): Effect.Effect<void, TransportError> {

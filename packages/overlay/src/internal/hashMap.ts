@@ -47,6 +47,13 @@ export class HashMap<A> {
     if (this.#order.oldest !== NONE) this.#remove(this.#order.oldest)
   }
 
+  /** All values, oldest first: a copy, so that deleting meanwhile does no harm. */
+  values(): Array<A> {
+    const values: Array<A> = []
+    for (let slot = this.#order.oldest; slot !== NONE; slot = this.#order.next(slot)) values.push(this.#values[slot]!)
+    return values
+  }
+
   clear(): void {
     this.#table.clear()
     this.#order.clear()

@@ -3,7 +3,7 @@
  *
  * Nodes get a column when they first appear. When columns run out those that no row uses are taken back, then the
  * matrix gets wider up to its limit, and at the limit the quarter of the nodes that were not looked up for longest is
- * forgotten in one sweep. With 72 peers a row is 16 bytes, where a Set of as many ids is 3 KiB.
+ * forgotten in one sweep. With 72 peers a row is 16 bytes, where a Set of as many ids is 2.6 KB.
  */
 import type { NodeId } from "../wire/NodeId.ts"
 import { grown } from "./hashTable.ts"

@@ -38,6 +38,11 @@ export class SlotOrder {
     this.append(slot, this.#after.length)
   }
 
+  /** The slot after one of the order, or NONE. */
+  next(slot: number): number {
+    return this.#after[slot]!
+  }
+
   clear(): void {
     this.#before = new Int32Array(0)
     this.#after = new Int32Array(0)

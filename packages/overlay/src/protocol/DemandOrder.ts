@@ -7,7 +7,7 @@
  *
  * - a peer that left three requests in a row unanswered comes last, until it answers one
  * - outbound peers, which we chose, come before inbound ones, which chose us
- * - subnets take turns, and one subnet gets four requests for a transaction at most
+ * - subnets take turns, and a subnet that got four requests for a transaction cannot have the last four of the fifteen
  * - the back-off stays at its first step, and a transaction that was not delivered is asked of as many peers again as
  *   were asked already, so that n peers are asked within log2(n) steps: nine within 4 × 600 ms
  *
@@ -18,6 +18,14 @@ import type { NodeId } from "../wire/NodeId.ts"
 import type { TxAdverts } from "./TxAdverts.ts"
 
 /**
+ * MAX_RETRY_COUNT: peers one transaction is asked of.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const MAX_RETRY_COUNT = 15
+
+/**
  * Requests in a row a peer may leave unanswered before it comes last.
  *
  * @category constants
@@ -26,7 +34,7 @@ import type { TxAdverts } from "./TxAdverts.ts"
 export const MAX_UNANSWERED = 3
 
 /**
- * Peers of one subnet that one transaction is asked of.
+ * Peers one transaction is asked of in a subnet before the last requests are kept for others, and how many are kept.
  *
  * @category constants
  * @since 0.1.0
@@ -57,13 +65,21 @@ export interface DemandPeer {
 export type DemandPolicy = "core" | "fair"
 
 /**
+ * The lowest rank of a peer that left too many requests unanswered.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const SUSPECT = 2
+
+/**
  * How a peer ranks, lower being better: suspects after all others, inbound after outbound.
  *
  * @category getters
  * @since 0.1.0
  */
 export const rank = (peer: DemandPeer, unanswered: number): number =>
-  (unanswered >= MAX_UNANSWERED ? 2 : 0) + (peer.outbound === true ? 0 : 1)
+  (unanswered >= MAX_UNANSWERED ? SUSPECT : 0) + (peer.outbound === true ? 0 : 1)
 
 /**
  * Peers by rank; within a rank the groups take turns, at random where there is a choice.
@@ -88,3 +104,80 @@ export const fairOrder = <P extends DemandPeer>(
     .sort((a, b) => a.rank - b.rank || a.turn - b.turn) // stable, so the rest stays at random
     .map(({ peer }) => peer)
 }
+
+/**
+ * What was done for a transaction so far: whom it was asked of, and their groups, in order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attempts {
+  readonly hash: Uint8Array
+  readonly askedIds: Array<NodeId>
+  readonly askedGroups: Array<string | undefined>
+}
+
+/**
+ * A peer that may be asked, and what it is to be asked for so far.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Candidate<P> {
+  readonly peer: P
+  readonly rank: number
+  readonly hashes: Array<Uint8Array>
+}
+
+/**
+ * Whether a transaction is not to be asked of one more peer of a group: what is left is for other groups.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isGroupUsedUp = (attempts: Attempts, group: string | undefined): boolean =>
+  isUsedUp(attempts.askedIds.length, askedIn(attempts, group))
+
+/**
+ * The peers to ask for a hash whose turn has come at one of them: as many as were asked already, or the one at turn when
+ * nobody was and it is no suspect. `candidates` is in fair order.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const choose = <C extends Candidate<DemandPeer>>(
+  turn: C,
+  candidates: ReadonlyArray<C>,
+  attempts: Attempts,
+  maxDemandSize: number
+): Array<C> => {
+  const asked = attempts.askedIds.length
+  if (asked === 0 && turn.rank < SUSPECT) return [turn]
+  const inGroup = new Map<string, number>()
+  const sorted = candidates
+    .filter((other) =>
+      other.hashes.length < maxDemandSize && !attempts.askedIds.includes(other.peer.id) &&
+      (other === turn || other.peer.adverts.seenAdvert(attempts.hash))
+    )
+    .map((candidate) => {
+      const { group } = candidate.peer
+      if (group === undefined) return { candidate, before: 0 }
+      const before = inGroup.get(group) ?? askedIn(attempts, group)
+      inGroup.set(group, before + 1)
+      return { candidate, before }
+    })
+    .sort((a, b) => a.candidate.rank - b.candidate.rank || a.before - b.before)
+  const wanted = Math.min(Math.max(1, asked), MAX_RETRY_COUNT - asked)
+  const chosen: Array<C> = []
+  for (const { before, candidate } of sorted) {
+    if (chosen.length === wanted) break
+    if (!isUsedUp(asked + chosen.length, before)) chosen.push(candidate)
+  }
+  return chosen
+}
+
+const isUsedUp = (asked: number, inGroup: number): boolean =>
+  inGroup >= MAX_DEMANDS_PER_GROUP && asked >= MAX_RETRY_COUNT - MAX_DEMANDS_PER_GROUP
+
+const askedIn = ({ askedGroups }: Attempts, group: string | undefined): number =>
+  group === undefined ? 0 : askedGroups.filter((asked) => asked === group).length

@@ -9,16 +9,19 @@ import { HASH_LENGTH, makeHashSeed } from "../internal/hashTable.ts"
 import { HashMap } from "../internal/hashMap.ts"
 import { shuffle } from "../internal/shuffle.ts"
 import type { NodeId } from "../wire/NodeId.ts"
-import { type DemandPeer, type DemandPolicy, fairOrder, MAX_DEMANDS_PER_GROUP, MAX_UNANSWERED, rank } from "./DemandOrder.ts"
+import {
+  type Attempts,
+  type Candidate,
+  choose,
+  type DemandPeer,
+  type DemandPolicy,
+  fairOrder,
+  isGroupUsedUp,
+  MAX_RETRY_COUNT,
+  MAX_UNANSWERED,
+  rank
+} from "./DemandOrder.ts"
 import { HashQueue } from "./HashQueue.ts"
-
-/**
- * MAX_RETRY_COUNT: peers one transaction is asked of.
- *
- * @category constants
- * @since 0.1.0
- */
-export const MAX_RETRY_COUNT = 15
 
 /**
  * MAX_DELAY_DEMAND: the longest wait before a transaction is asked of another peer, in milliseconds.
@@ -104,21 +107,15 @@ export interface PullLatency {
 }
 
 /** What is known about a demanded transaction. */
-interface Demanded {
-  readonly hash: Uint8Array
+interface Demanded extends Attempts {
   readonly firstAt: number
   lastAt: number
   received: boolean
-  readonly askedIds: Array<NodeId>
   readonly askedAt: Array<number>
-  readonly askedGroups: Array<string | undefined>
 }
 
 /** A peer during a run. */
-interface Turn<P> {
-  readonly peer: P
-  readonly rank: number
-  readonly hashes: Array<Uint8Array>
+interface Turn<P> extends Candidate<P> {
   readonly retry: HashQueue
   timeouts: number
 }
@@ -189,9 +186,10 @@ export class TxDemands {
     for (let any = true; any;) {
       any = false
       for (const turn of turns) {
-        if (policy === "fair" ? this.#fairTurn(turn, turns, maxDemandSize, now, statusOf) : this.#coreTurn(turn, maxDemandSize, now, statusOf)) {
-          any = true
-        }
+        const added = policy === "fair"
+          ? this.#fairTurn(turn, turns, maxDemandSize, now, statusOf)
+          : this.#coreTurn(turn, maxDemandSize, now, statusOf)
+        any ||= added
       }
     }
     for (const { peer, retry } of turns) if (retry.length > 0) peer.adverts.retryIncomingAdvert(retry)
@@ -285,7 +283,8 @@ export class TxDemands {
       if (isHeld(statusOf(hash))) continue
       const status = this.demandStatus(hash, turn.peer.id, now)
       const known = this.#demanded.get(hash)
-      if (status === "discard" || (known !== undefined && isGroupUsedUp(known, turn.peer))) continue
+      if (status === "discard") continue
+      if (known !== undefined && isGroupUsedUp(known, turn.peer.group)) continue
       if (status === "retryLater") {
         turn.retry.push(hash)
         continue
@@ -354,44 +353,3 @@ export class TxDemands {
 }
 
 const isHeld = (status: ReturnType<TransactionStatus>): boolean => status === "known" || status === "banned"
-
-const isGroupUsedUp = (demanded: Demanded, peer: DemandPeer): boolean =>
-  peer.group !== undefined && askedOf(demanded, peer.group) >= MAX_DEMANDS_PER_GROUP
-
-const askedOf = (demanded: Demanded, group: string | undefined): number => {
-  if (group === undefined) return 0
-  let count = 0
-  for (const asked of demanded.askedGroups) if (asked === group) count++
-  return count
-}
-
-/**
- * The peers to ask for a hash whose turn has come at one of them: as many as were asked already, or the one at turn if
- * nobody was and it is no suspect. `turns` is in fair order.
- */
-const choose = <P extends DemandPeer>(
-  turn: Turn<P>,
-  turns: ReadonlyArray<Turn<P>>,
-  demanded: Demanded,
-  maxDemandSize: number
-): Array<Turn<P>> => {
-  const asked = demanded.askedIds.length
-  if (asked === 0 && turn.rank < 2) return [turn]
-  const wanted = Math.min(Math.max(1, asked), MAX_RETRY_COUNT - asked)
-  const perGroup = new Map<string, number>()
-  return turns
-    .filter((other) =>
-      other.hashes.length < maxDemandSize && !demanded.askedIds.includes(other.peer.id) &&
-      (other === turn || other.peer.adverts.seenAdvert(demanded.hash))
-    )
-    .map((other) => {
-      const { group } = other.peer
-      const before = askedOf(demanded, group) + (group === undefined ? 0 : perGroup.get(group) ?? 0)
-      if (group !== undefined) perGroup.set(group, (perGroup.get(group) ?? 0) + 1)
-      return { other, before }
-    })
-    .filter(({ before }) => before < MAX_DEMANDS_PER_GROUP)
-    .sort((a, b) => a.other.rank - b.other.rank || a.before - b.before)
-    .slice(0, wanted)
-    .map(({ other }) => other)
-}

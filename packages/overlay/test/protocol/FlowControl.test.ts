@@ -253,6 +253,11 @@ describe("receiving", () => {
       assert.strictEqual(flow.takeGrant(), i === 38)
     }
     assert.deepStrictEqual([flow.grantMessages, flow.grantBytes], [40, 1000 + 380])
+    // a receipt that was released starts from nothing
+    assert.isTrue(flow.begin(50, true))
+    receipt.add(50, true)
+    assert.isTrue(receipt.release(flow))
+    assert.strictEqual(flow.localFloodBytes, 300_000)
   })
 })
 

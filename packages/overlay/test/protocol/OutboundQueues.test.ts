@@ -251,15 +251,24 @@ describe("shedding", () => {
 
   it("FLC-06 what is left after old slots went can still be superseded, in its new place", () => {
     const queues = queuesOf()
-    for (let slot = 1; slot <= 20; slot++) queues.enqueue(scp(1, slot, prepare(x)), 0)
+    for (let slot = 1; slot <= 20; slot++) queues.enqueue(scp(1, slot, prepare(x)), slot)
     queues.updateLedger(makeLedgerContext({ trackingIndex: 21, maxTxSetSize: 50 })) // slots from 10 on, and 1
-    for (let slot = 10; slot <= 20; slot++) queues.enqueue(scp(1, slot, externalize(x)), 0)
+    for (let slot = 10; slot <= 20; slot++) queues.enqueue(scp(1, slot, externalize(x)), 100)
     assert.strictEqual(queues.droppedScp, 8 + 11)
     const kept = drain(queues) as Array<ScpMessage> // SCP alone was queued
     assert.deepStrictEqual(
       kept.map((m) => [m.slotNumber, m.statementType]),
-      [[1, "PREPARE"], ...Array.from({ length: 11 }, (_, i) => [10 + i, "EXTERNALIZE"])]
+      [[1, "PREPARE"], ...Array.from({ length: 11 }, (_, i): [number, "EXTERNALIZE"] => [10 + i, "EXTERNALIZE"])]
     )
+  })
+
+  it("FLC-08 what is left after old slots went keeps its time", () => {
+    const queues = queuesOf()
+    for (let slot = 1; slot <= 20; slot++) queues.enqueue(scp(1, slot), slot)
+    queues.updateLedger(makeLedgerContext({ trackingIndex: 21, maxTxSetSize: 50 }))
+    queues.enqueue(scp(2, 20), 50)
+    assert.strictEqual(drain(queues, 100).length, 13)
+    assert.strictEqual(queues.delays.scp.sum, 13 * 100 - (1 + 11 * (10 + 20) / 2 + 50))
   })
 
   it("FLC-037 FLC-05 adverts and demands: limited by the number of hashes", () => {

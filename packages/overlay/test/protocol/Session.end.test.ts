@@ -5,7 +5,7 @@ import * as SessionPair from "@stellar-overlay/overlay-test/SessionPair"
 import { xdr } from "@stellar/stellar-base"
 import * as DropReason from "../../src/DropReason.ts"
 import type { PeerState, Role } from "../../src/protocol/Handshake.ts"
-import { Auth, ErrorMsg, SendMoreExtended, type StellarMessage } from "../../src/wire/StellarMessage.ts"
+import { Auth, ErrorMsg, fromBytes, SendMoreExtended } from "../../src/wire/StellarMessage.ts"
 import { advert, getTxSet, sample, transaction } from "../scenarios/fixtures.ts"
 import { authenticated, frame, Remote } from "../scenarios/remote.ts"
 
@@ -206,16 +206,16 @@ describe("states", () => {
     return states
   }
 
-  it("PEE-01 only legal transitions, and all of them, over 2000 conversations", () => {
+  it("PEE-01 only legal transitions, and all of them, over 400 conversations", () => {
     const seen = new Set<string>()
-    for (let seed = 1; seed <= 2000; seed++) {
+    for (let seed = 1; seed <= 400; seed++) {
       const states = wander(seed)
       for (let i = 1; i < states.length; i++) if (states[i] !== states[i - 1]) seen.add(`${states[i - 1]}>${states[i]}`)
     }
     const { initiator, now } = SessionPair.make()
     initiator.session.drop(DropReason.make("ConnectTimeout"), now)
     if (initiator.session.state === "Closing") seen.add("Connecting>Closing")
-    assert.deepStrictEqual([...seen].filter((step) => !legal.has(step) && step !== "Connected>GotAuth"), [])
+    assert.deepStrictEqual([...seen].filter((step) => !legal.has(step)), [])
     for (const step of legal) assert.isTrue(seen.has(step), step)
   })
 
@@ -251,9 +251,9 @@ describe("states", () => {
 })
 
 describe("anything at all", () => {
-  it("H20 COD-03 20,000 random and broken frames before authentication: typed reasons, and nothing thrown", () => {
+  it("H20 COD-03 1500 random and broken frames before authentication: typed reasons, and nothing thrown", () => {
     const seen = new Set<string>()
-    for (let seed = 1; seed <= 20_000; seed++) {
+    for (let seed = 1; seed <= 1500; seed++) {
       const chance = RandomXdr.seeded(seed)
       const remote = new Remote({ role: chance() < 0.5 ? "initiator" : "acceptor", session: { auth: shared } })
       if (chance() < 0.5) remote.say(remote.hello())
@@ -276,14 +276,12 @@ describe("anything at all", () => {
   })
   const shared = SessionPair.make().acceptor.auth
 
-  it("COD-03 PEE-03 5000 random valid messages to an authenticated session: delivered, answered or refused, never thrown", () => {
+  it("COD-03 PEE-03 1500 random valid messages to an authenticated session: delivered, answered or refused, never thrown", () => {
     let remote = authenticated()
     let delivered = 0
-    for (let seed = 1; seed <= 5000; seed++) {
+    for (let seed = 1; seed <= 1500; seed++) {
       const { bytes } = RandomXdr.randomXdr(xdr.StellarMessage, RandomXdr.seeded(seed))
-      if (bytes.length % 4 !== 0) continue
-      const message: StellarMessage = ErrorMsg.make({ code: 0, text: "" })
-      remote.raw(remote.signed(Object.assign(Object.create(message), { bytes })))
+      remote.raw(remote.signed(fromBytes(bytes)))
       if (remote.subject.dropped !== undefined) {
         assert.include(
           ["ErrorReceived", "UnexpectedHello", "OutOfOrderAuth", "ReceivedPeers", "UnexpectedSendMore", "InvalidSendMoreExtended", "LoadErrorReceived"],
@@ -293,6 +291,6 @@ describe("anything at all", () => {
         remote = authenticated()
       }
     }
-    assert.isAbove(delivered, 1000)
+    assert.isAbove(delivered, 300)
   })
 })

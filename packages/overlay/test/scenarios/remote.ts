@@ -60,6 +60,11 @@ const be64 = (value: bigint): Buffer => {
   return bytes
 }
 
+const SEED = sha256(Buffer.from("seed of the remote"))
+const PUBLIC_KEY = rawPublic("ed25519", SEED)
+const CURVE_SECRET = sha256(Buffer.from("curve secret of the remote"))
+const CURVE_KEY = rawPublic("x25519", CURVE_SECRET)
+
 /** One frame: mark, v, sequence, message, MAC. */
 export const frame = (message: Uint8Array, sequence: bigint, mac: Uint8Array): Buffer =>
   Buffer.concat([
@@ -106,7 +111,10 @@ export interface Heard {
 export class Remote {
   readonly subject: End
   readonly heard: Array<Heard> = []
-  readonly seed: Uint8Array
+  readonly seed: Uint8Array = SEED
+  readonly publicKey = PUBLIC_KEY
+  /** The curve key in this side's certificate. */
+  readonly curveKey = CURVE_KEY
   readonly nonce = sha256(Buffer.from("nonce of the remote"))
   readonly networkId = sha256(Buffer.from(PASSPHRASE))
   now: Now = { millis: 0, unixSeconds: T0 }
@@ -117,7 +125,6 @@ export class Remote {
   /** When each slab was taken, in milliseconds. */
   readonly slabs: Array<number> = []
   #pendingWrite = false
-  readonly #curveSecret = sha256(Buffer.from("curve secret of the remote"))
   readonly #role: Role
   #send: Buffer | undefined
   #receive: Buffer | undefined
@@ -127,7 +134,6 @@ export class Remote {
   constructor(options: RemoteOptions = {}) {
     const { address = PeerAddress.make("192.0.2.1", 50000), role = "acceptor", ...end } = options
     this.#role = role === "acceptor" ? "initiator" : "acceptor"
-    this.seed = sha256(Buffer.from("seed of the remote"))
     this.subject = new End("subject", role, address, end, this.now)
     if (role === "initiator") this.subject.session.connected(this.now)
     this.pump()
@@ -135,15 +141,6 @@ export class Remote {
 
   get session() {
     return this.subject.session
-  }
-
-  /** The curve key in this side's certificate. */
-  get curveKey(): Buffer {
-    return rawPublic("x25519", this.#curveSecret)
-  }
-
-  get publicKey(): Buffer {
-    return rawPublic("ed25519", this.seed)
   }
 
   /** Core's names of the messages heard so far, ERROR_MSG with its code and text. */
@@ -177,7 +174,7 @@ export class Remote {
       networkId: changes.networkId ?? this.networkId,
       versionStr: changes.versionStr ?? "remote",
       listeningPort: changes.listeningPort ?? 11625,
-      peerId: rawPublic("ed25519", changes.seed ?? this.seed),
+      peerId: changes.seed === undefined ? this.publicKey : rawPublic("ed25519", changes.seed),
       cert: this.certificate(changes),
       nonce: this.nonce
     })
@@ -295,7 +292,7 @@ export class Remote {
   /** Protocol.md 2.3. */
   #deriveKeys(hello: Hello): void {
     const theirs = Buffer.from(hello.cert.pubkey)
-    const q = diffieHellman({ privateKey: privateKey("x25519", this.#curveSecret), publicKey: spki(theirs) })
+    const q = diffieHellman({ privateKey: privateKey("x25519", CURVE_SECRET), publicKey: spki(theirs) })
     const initiator = this.#role === "initiator"
     const [pubA, pubB] = initiator ? [this.curveKey, theirs] : [theirs, this.curveKey]
     const [nonceA, nonceB] = initiator ? [this.nonce, hello.nonce] : [hello.nonce, this.nonce]

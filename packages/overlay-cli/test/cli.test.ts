@@ -1,0 +1,97 @@
+import { assert, describe, it } from "@effect/vitest"
+import { NodeIdentity } from "@stellar-overlay/overlay/NodeIdentity"
+import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
+import { Effect, Layer, Redacted } from "effect"
+import { readFileSync } from "node:fs"
+import { VERSION } from "../src/version.ts"
+import { cli, objects } from "./support.ts"
+
+describe("stellar-overlay", () => {
+  it.effect("says its version, which is that of the package", () =>
+    Effect.gen(function*() {
+      const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"))
+      assert.strictEqual(VERSION, manifest.version)
+      const { code, out } = yield* cli(["--version"])
+      assert.strictEqual(code, 0)
+      assert.include(out.join("\n"), VERSION)
+    }))
+
+  it.effect("without arguments, and with --help, lists what it can do and exits 0", () =>
+    Effect.gen(function*() {
+      for (const args of [[], ["--help"], ["-h"]]) {
+        const { code, err, out } = yield* cli(args)
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(err, [])
+        for (const name of ["demo", "ping", "watch", "decode", "keygen"]) assert.include(out.join("\n"), name)
+      }
+    }))
+
+  it.effect("every subcommand explains itself", () =>
+    Effect.gen(function*() {
+      for (const name of ["demo", "ping", "watch", "decode", "keygen"]) {
+        const { code, out } = yield* cli([name, "--help"])
+        assert.strictEqual(code, 0)
+        assert.include(out.join("\n"), "USAGE")
+      }
+    }))
+
+  const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, says: RegExp]> = [
+    [["pong"], /Unknown subcommand "pong".*\n?.*ping/s],
+    [["ping"], /Missing required argument: target/],
+    [["ping", "1.2.3"], /an address such as/],
+    [["ping", "host:99999"], /an address such as/],
+    [["ping", "--bogus", "localhost"], /Unrecognized flag: --bogus/],
+    [["ping", "localhost", "--network", "mainnet"], /pubnet/],
+    [["ping", "localhost", "--timeout", "0"], /seconds, above 0/],
+    [["ping", "localhost", "--passphrase", ""], /passphrase/],
+    [["watch", "localhost", "--types", "scp,foo"], /not foo/],
+    [["watch", "localhost", "--count", "0"], /above 0/],
+    [["watch", "a", "b"], /Unexpected positional argument: "b"/],
+    [["demo", "--nodes", "1"], /2 to 5/],
+    [["demo", "--nodes", "x"], /nodes/],
+    [["demo", "--seconds", "-1"], /above 0/],
+    [["demo", "--rate", "fast"], /max, or a number/],
+    [["demo", "--port", "70000"], /a port from 0/],
+    [["decode", "--kind", "packet", "00"], /frame/]
+  ]
+  for (const [args, says] of wrong) {
+    it.effect(`CFG-06 wrong arguments are explained and exit 2: ${args.join(" ")}`, () =>
+      Effect.gen(function*() {
+        const { code, err, out } = yield* cli(args)
+        assert.strictEqual(code, 2)
+        assert.match(err.join("\n"), says)
+        assert.match(err.join("\n"), /usage: stellar-overlay/)
+        assert.deepStrictEqual(out, [])
+      }))
+  }
+
+  it.effect("O6 an argument that is quoted back is escaped", () =>
+    Effect.gen(function*() {
+      const { code, err } = yield* cli(["ping", "\x1b[31mevil\u202e"])
+      assert.strictEqual(code, 2)
+      assert.include(err.join("\n"), "\\x1b[31mevil\\u{202e}")
+    }))
+})
+
+describe("keygen", () => {
+  it.effect("draws a seed and the node id that belongs to it, and prints the seed to standard output alone", () =>
+    Effect.gen(function*() {
+      const { code, err, out } = yield* cli(["keygen", "--json"])
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(err, [])
+      const [{ nodeId, seed }] = objects(out) as [Record<string, string>]
+      const identity = yield* NodeIdentity.pipe(Effect.provide(
+        NodeIdentity.layerFromSeed(Redacted.make(seed!)).pipe(Layer.provide(OverlayCrypto.layerNoble))
+      ))
+      assert.strictEqual(identity.nodeId, nodeId)
+    }))
+
+  it.effect("draws another one each time, in two plain lines", () =>
+    Effect.gen(function*() {
+      const first = yield* cli(["keygen"])
+      const second = yield* cli(["keygen"])
+      assert.match(first.out[0]!, /^seed {2}S[A-Z2-7]{55}$/)
+      assert.match(first.out[1]!, /^node {2}G[A-Z2-7]{55}$/)
+      assert.notStrictEqual(first.out[0], second.out[0])
+    }))
+})

@@ -1,0 +1,113 @@
+import { assert, describe, it } from "@effect/vitest"
+import { passphrases } from "@stellar-overlay/overlay/OverlayConfig"
+import { Effect, Scope } from "effect"
+import { networkId } from "../src/net/networkId.ts"
+import { child, cli, closedPort, objects, server } from "./support.ts"
+
+/** A demo in a process of its own; gives the address of its first node. */
+const demo = Effect.gen(function*() {
+  const running = yield* child(["demo", "--json"])
+  const first = JSON.parse(yield* running.line("listening")) as { readonly address: string; readonly node: string }
+  return first
+})
+
+/** Everything the acceptance of `ping` names, each with the way it is told apart. */
+describe("ping", () => {
+  it.live("PEE-01 a node: who it is, what it speaks, which network, how fast; exit 0", () =>
+    Effect.gen(function*() {
+      const { address, node } = yield* demo
+      const ran = yield* (yield* child(["ping", address])).ended
+      assert.deepStrictEqual([ran.code, ran.err], [0, ""])
+      assert.match(ran.out, new RegExp(`^${address} {2}ok\n`))
+      assert.include(ran.out, node)
+      assert.match(ran.out, /version +stellar-overlay 0\.1\.0\n/)
+      assert.match(ran.out, /overlay +42, accepts 38 to 42\n/)
+      assert.match(ran.out, /network +standalone\n/)
+      assert.match(ran.out, /clock +no sign of a difference\n/)
+      assert.match(ran.out, /times +TCP [\d.]+ ms, HELLO \+[\d.]+ ms, AUTH \+[\d.]+ ms\n/)
+
+      const { code, out } = yield* cli(["ping", "--json", address])
+      assert.strictEqual(code, 0)
+      const [object] = objects(out)
+      assert.deepInclude(object, {
+        target: address,
+        ok: true,
+        exitCode: 0,
+        nodeId: node,
+        overlayVersion: 42,
+        overlayMinVersion: 38,
+        network: "standalone",
+        networkId: networkId.of(passphrases.standalone),
+        clockSkewSeconds: 0
+      })
+      for (const time of ["tcpMillis", "helloMillis", "authMillis"]) assert.isNumber(object![time])
+    }))
+
+  it.live("CFG-06 a closed port: nobody listens; exit 3", () =>
+    Effect.gen(function*() {
+      const port = yield* closedPort
+      const ran = yield* (yield* child(["ping", `127.0.0.1:${port}`])).ended
+      assert.strictEqual(ran.code, 3)
+      assert.match(ran.out, /unreachable: unable to connect: ECONNREFUSED \(ConnectionRefused\)\n {2}Nothing listens/)
+    }))
+
+  it.live("CFG-06 a port that says nothing: no answer within the handshake's time; exit 3", () =>
+    Effect.gen(function*() {
+      const { port } = yield* server(() => undefined)
+      const ran = yield* (yield* child(["ping", `127.0.0.1:${port}`, "--timeout", "1"])).ended
+      assert.strictEqual(ran.code, 3)
+      assert.match(ran.out, /no answer: .*\(HandshakeTimeout\)\n.*within 1000 ms/)
+      assert.match(ran.out, /times +TCP/)
+    }))
+
+  it.live("CFG-06 O6 a port that answers garbage: the protocol was broken, and what it looks like; exit 4", () =>
+    Effect.gen(function*() {
+      const { port } = yield* server((socket) => socket.write("HTTP/1.1 400 Bad Request\r\nX: \x1b[31m\r\n\r\n"))
+      const ran = yield* (yield* child(["ping", `127.0.0.1:${port}`])).ended
+      assert.strictEqual(ran.code, 4)
+      assert.match(ran.out, /broke the protocol: .*\(FrameTooLarge\)/)
+      assert.match(ran.out, /It began with "HTTP\/1\.1 400 Bad Request": this looks like an HTTP server\./)
+    }))
+
+  it.live("CFG-06 a port that closes at once is tried as every well-known network, in an order that suits the address", () =>
+    Effect.gen(function*() {
+      let connections = 0
+      const { port } = yield* server((socket) => {
+        connections++
+        socket.end()
+      })
+      const { code, out } = yield* cli(["ping", `127.0.0.1:${port}`, "--json"])
+      assert.strictEqual(code, 3)
+      assert.deepInclude(objects(out)[0], { reason: "RemoteClosed", triedAs: ["standalone", "testnet", "pubnet"] })
+      assert.strictEqual(connections, 3)
+      const one = yield* cli(["ping", `127.0.0.1:${port}`, "--network", "pubnet"])
+      assert.strictEqual(connections, 4)
+      assert.match(one.out.join("\n"), /Tried as pubnet only/)
+    }))
+
+  it.live("the network and the passphrase decide who answers", () =>
+    Effect.gen(function*() {
+      const { address } = yield* demo
+      const right = yield* cli(["ping", address, "--passphrase", passphrases.standalone, "--json"])
+      assert.deepInclude(objects(right.out)[0], { ok: true, triedAs: ["standalone"] })
+      const wrong = yield* cli(["ping", address, "--passphrase", "My Network", "--json"])
+      assert.strictEqual(wrong.code, 3)
+      assert.deepInclude(objects(wrong.out)[0], { ok: false, reason: "RemoteClosed", triedAs: ["My Network"] })
+    }))
+
+  it.live("several targets at once are answered in their order, and the worst decides the exit code", () =>
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      const port = yield* closedPort
+      const silent = yield* server(() => undefined)
+      const garbage = yield* server((socket) => socket.write(new Uint8Array(64))).pipe(Scope.provide(scope))
+      const targets = [silent.port, garbage.port, port].map((at) => `127.0.0.1:${at}`)
+      const { code, out } = yield* cli(["ping", "--json", "--timeout", "1", ...targets])
+      assert.deepStrictEqual(objects(out).map(({ exitCode, reason, target }) => [target, reason, exitCode]), [
+        [targets[0], "HandshakeTimeout", 3],
+        [targets[1], "FrameEmpty", 4],
+        [targets[2], "ConnectionRefused", 3]
+      ])
+      assert.strictEqual(code, 4)
+    }))
+})

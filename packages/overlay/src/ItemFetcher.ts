@@ -1,0 +1,292 @@
+/**
+ * Finding what SCP messages refer to: transaction sets and quorum sets, asked of one peer after another until one has it.
+ *
+ * The search is stellar-core's (see `ItemFetcherTable`); here are its timers, its peers, and what happens when an item
+ * comes: the host takes it, and the envelopes that waited are handed over once more. `fetchTxSet` and `fetchQuorumSet` let
+ * a program wait for an item directly.
+ *
+ * Implements protocol.md section 6 (stellar-core: `ItemFetcher.cpp`, `PendingEnvelopes.cpp`).
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import { concat, toHex } from "./internal/bytes.ts"
+import { readNow } from "./internal/peerRuntime.ts"
+import { LocalNode } from "./LocalNode.ts"
+import { type AnyTxSet, OverlayHost } from "./OverlayHost.ts"
+import type { Peer } from "./Peer.ts"
+import { Peers } from "./Peers.ts"
+import { type FetchStep, ItemFetcherTable, type ItemRequest } from "./protocol/ItemFetcherTable.ts"
+import { isQuorumSetSane } from "./protocol/QuorumSetSanity.ts"
+import { MessageType } from "./wire/MessageType.ts"
+import {
+  type DontHave,
+  GetScpQuorumSet,
+  GetTxSet,
+  type ScpMessage,
+  type ScpQuorumSet
+} from "./wire/StellarMessage.ts"
+
+/**
+ * Nobody had the item for as long as a search lasts, or there was no room to go on looking.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ItemNotFound extends Data.TaggedError("ItemNotFound")<{
+  readonly item: "txSet" | "quorumSet"
+  /** Lower-case hex. */
+  readonly hash: string
+}> {
+  override get message(): string {
+    return `no peer had the ${this.item} ${this.hash}`
+  }
+}
+
+/** Who waits for an item: an SCP message, or a program. */
+type Waiting = ScpMessage | { readonly _tag: "Waiter"; readonly result: Deferred.Deferred<Item, ItemNotFound> }
+
+type Item = AnyTxSet | ScpQuorumSet
+
+/**
+ * What the service does.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ItemFetcherShape {
+  /** A transaction set by its hash, from the first peer that has it. */
+  readonly fetchTxSet: (hash: Uint8Array) => Effect.Effect<AnyTxSet, ItemNotFound>
+  /** A sane quorum set by its hash. */
+  readonly fetchQuorumSet: (hash: Uint8Array) => Effect.Effect<ScpQuorumSet, ItemNotFound>
+  /** Looks for what an SCP message needs; it is delivered again when an item came. The message must own its bytes. */
+  readonly fetchFor: (
+    message: ScpMessage,
+    needs: { readonly txSets: ReadonlyArray<Uint8Array>; readonly quorumSets: ReadonlyArray<Uint8Array> }
+  ) => void
+  /** Takes SCP messages whose wait is over, until the scope closes. One taker at a time. */
+  readonly deliverTo: (
+    take: (messages: ReadonlyArray<ScpMessage>) => Effect.Effect<void>
+  ) => Effect.Effect<void, never, Scope.Scope>
+  /** Whom to ask first for what an SCP message needs: the peers that sent it or were told of it. */
+  readonly knownBy: (peersKnow: (key: Uint8Array) => Iterable<Peer>) => void
+  /** Forgets envelopes of slots out of a range, except one slot (protocol.md section 6). */
+  readonly stopOutsideRange: (min: number, max: number, keep: number) => void
+  /** The tables, for counters and diagnosis. */
+  readonly txSets: ItemFetcherTable<Peer, Waiting>
+  readonly quorumSets: ItemFetcherTable<Peer, Waiting>
+}
+
+/**
+ * The service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ItemFetcher extends Context.Service<ItemFetcher, ItemFetcherShape>()(
+  "@stellar-overlay/overlay/ItemFetcher"
+) {
+  /**
+   * Fetches through `Peers`; what comes goes to the host.
+   *
+   * @since 0.1.0
+   */
+  static readonly layer: Layer.Layer<ItemFetcher, never, Peers | OverlayHost | LocalNode> = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+const make = Effect.gen(function*() {
+  const { crypto } = yield* LocalNode
+  const peers = yield* Peers
+  const host = yield* OverlayHost
+  const clock = yield* Clock.Clock
+  const random = yield* Random.Random
+  const millis = () => readNow(clock).millis
+  /** Opened when a search begins, because its deadline may be earlier than the one slept for. */
+  const begun = Latch.makeUnsafe(false)
+  let peersKnow: (key: Uint8Array) => Iterable<Peer> = () => []
+  let deliver: (messages: ReadonlyArray<ScpMessage>) => Effect.Effect<void> = () => Effect.void
+
+  const context = {
+    slotOf: (waiting: Waiting) => waiting._tag === "Waiter" ? undefined : waiting.slotNumber ?? Number.MAX_SAFE_INTEGER,
+    keyOf: (waiting: Waiting) => waiting._tag === "Waiter" ? undefined : crypto.sha256(waiting.bytes),
+    peers: () => peers.authenticated(),
+    peersKnow: (key: Uint8Array) => peersKnow(key),
+    latencyOf: (peer: Peer) => peer.session.liveness.latencyMillis,
+    draw: () => random.nextDoubleUnsafe()
+  }
+  const txSets = new ItemFetcherTable<Peer, Waiting>(MessageType.GetTxSet, context)
+  const quorumSets = new ItemFetcherTable<Peer, Waiting>(MessageType.GetScpQuorumSet, context)
+
+  const ask = ({ hash, peer, type }: ItemRequest<Peer>): void => {
+    peer.offer(type === MessageType.GetTxSet ? GetTxSet.make({ hash }) : GetScpQuorumSet.make({ hash }))
+  }
+
+  const carryOut = (item: ItemNotFound["item"], hash: Uint8Array | undefined, step: FetchStep<Peer, Waiting>): void => {
+    for (const request of step.requests) ask(request)
+    for (const waiting of step.dropped) {
+      if (waiting._tag !== "Waiter") continue
+      const gone = new ItemNotFound({ item, hash: hash === undefined ? "" : toHex(hash) })
+      Deferred.doneUnsafe(waiting.result, Effect.fail(gone))
+    }
+  }
+
+  const begin = (item: ItemNotFound["item"], hash: Uint8Array, waiting: Waiting): void => {
+    const table = item === "txSet" ? txSets : quorumSets
+    carryOut(item, hash, table.fetch(hash, waiting, millis()))
+    begun.openUnsafe()
+  }
+
+  const wait = (item: ItemNotFound["item"], hash: Uint8Array) =>
+    Effect.suspend(() => {
+      const waiting = { _tag: "Waiter", result: Deferred.makeUnsafe<Item, ItemNotFound>() } as const
+      begin(item, hash, waiting)
+      return Effect.onInterrupt(Deferred.await(waiting.result), () =>
+        Effect.sync(() => (item === "txSet" ? txSets : quorumSets).stopFetch(hash, waiting)))
+    })
+
+  /** An item came: the host looks at it, then those who waited get it. */
+  const receive = (
+    item: ItemNotFound["item"],
+    hash: Uint8Array,
+    message: Item,
+    accept: Effect.Effect<boolean>
+  ): Effect.Effect<void> | undefined => {
+    const table = item === "txSet" ? txSets : quorumSets
+    // Unasked for: neither kept nor looked at (attack Q5).
+    if (!table.isWanted(hash)) return undefined
+    return Effect.flatMap(accept, (isGood) => {
+      const result = table.recv(hash, millis())
+      if (result === undefined) return Effect.void
+      const envelopes: Array<ScpMessage> = []
+      for (const waiting of result.envelopes) {
+        if (waiting._tag !== "Waiter") envelopes.push(waiting)
+        else {
+          const outcome = isGood ? Effect.succeed(message) : Effect.fail(new ItemNotFound({ item, hash: toHex(hash) }))
+          Deferred.doneUnsafe(waiting.result, outcome)
+        }
+      }
+      return isGood && envelopes.length > 0 ? deliver(envelopes) : Effect.void
+    })
+  }
+
+  const receiveQuorumSet = (message: ScpQuorumSet): Effect.Effect<void> | undefined => {
+    const hash = crypto.sha256(message.body)
+    if (!quorumSets.isWanted(hash)) return undefined
+    const kept = message.retain()
+    const accept = isQuorumSetSane(kept.body) ? host.receiveQuorumSet(hash, kept) : Effect.succeed(false)
+    return receive("quorumSet", hash, kept, accept)
+  }
+
+  const receiveTxSet = (message: AnyTxSet): Effect.Effect<void> | undefined => {
+    const hash = txSetHash(crypto.sha256, message)
+    if (!txSets.isWanted(hash)) return undefined
+    const kept = message.retain()
+    return receive("txSet", hash, kept, host.receiveTxSet(hash, kept))
+  }
+
+  const receiveDontHave = ({ hash, itemType }: DontHave, peer: Peer): void => {
+    const table = itemType === MessageType.TxSet || itemType === MessageType.GeneralizedTxSet
+      ? txSets
+      : itemType === MessageType.ScpQuorumSet
+      ? quorumSets
+      : undefined
+    const next = table?.doesntHave(hash, peer, millis())
+    if (next !== undefined) ask(next)
+  }
+
+  yield* peers.handle({
+    received: (peer, messages) => {
+      let all: Effect.Effect<void> | undefined
+      for (const message of messages) {
+        let one: Effect.Effect<void> | undefined
+        switch (message._tag) {
+          case "TxSet":
+          case "GeneralizedTxSet":
+            one = receiveTxSet(message)
+            break
+          case "ScpQuorumSet":
+            one = receiveQuorumSet(message)
+            break
+          case "DontHave":
+            receiveDontHave(message, peer)
+            break
+        }
+        if (one !== undefined) all = all === undefined ? one : Effect.andThen(all, one)
+      }
+      return all
+    },
+    disconnected: (peer) => {
+      txSets.forgetPeer(peer)
+      quorumSets.forgetPeer(peer)
+    }
+  })
+
+  yield* Effect.gen(function*() {
+    while (true) {
+      begun.closeUnsafe()
+      const due = Math.min(txSets.nextDeadline ?? Infinity, quorumSets.nextDeadline ?? Infinity)
+      const wait = due - millis()
+      if (wait > 0) {
+        yield* Number.isFinite(wait) ? Effect.raceFirst(Effect.sleep(Math.ceil(wait)), begun.await) : begun.await
+      } else {
+        carryOut("txSet", undefined, txSets.tick(millis()))
+        carryOut("quorumSet", undefined, quorumSets.tick(millis()))
+      }
+    }
+  }).pipe(Effect.forkScoped)
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      txSets.shutdown()
+      quorumSets.shutdown()
+    })
+  )
+
+  return ItemFetcher.of({
+    fetchTxSet: (hash) => Effect.map(wait("txSet", hash), (item) => item as AnyTxSet), // begun by a tx set hash
+    fetchQuorumSet: (hash) => Effect.map(wait("quorumSet", hash), (item) => item as ScpQuorumSet),
+    fetchFor: (message, needs) => {
+      for (const hash of needs.txSets) begin("txSet", hash, message)
+      for (const hash of needs.quorumSets) begin("quorumSet", hash, message)
+    },
+    deliverTo: (take) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          deliver = take
+        }),
+        () =>
+          Effect.sync(() => {
+            deliver = () => Effect.void
+          })
+      ),
+    knownBy: (know) => {
+      peersKnow = know
+    },
+    stopOutsideRange: (min, max, keep) => {
+      txSets.stopFetchingOutsideRange(min, max, keep)
+      quorumSets.stopFetchingOutsideRange(min, max, keep)
+    },
+    txSets,
+    quorumSets
+  })
+})
+
+/**
+ * The hash by which a transaction set is known: of the whole body when it is generalized, else of the previous ledger's
+ * hash and the envelopes, without their number.
+ *
+ * @category hashing
+ * @since 0.1.0
+ */
+export const txSetHash = (sha256: (data: Uint8Array) => Uint8Array, txSet: AnyTxSet): Uint8Array =>
+  txSet._tag === "GeneralizedTxSet" ? sha256(txSet.body) : sha256(concat([txSet.body.subarray(0, 32), txSet.body.subarray(36)]))

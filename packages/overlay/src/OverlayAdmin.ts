@@ -1,0 +1,159 @@
+/**
+ * The operator's commands with stellar-core's names, parameters, texts and JSON, as plain requests and responses: whoever
+ * runs an HTTP server passes them through, and whoever writes a test needs none.
+ *
+ * Implements protocol.md section 14 (stellar-core: `CommandHandler.cpp`).
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { BanList } from "./BanList.ts"
+import { readNow } from "./internal/peerRuntime.ts"
+import { LocalNode } from "./LocalNode.ts"
+import * as NodeIds from "./NodeIds.ts"
+import { Overlay } from "./Overlay.ts"
+import type { Peer } from "./Peer.ts"
+import * as PeerJson from "./PeerJson.ts"
+import type { NodeId } from "./wire/NodeId.ts"
+import { PeerAddress } from "./wire/PeerAddress.ts"
+
+/**
+ * The longest path with its query that is looked at.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const MAX_URL_LENGTH = 4096
+
+/**
+ * What goes back to the operator: JSON, or core's plain text.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AdminResponse {
+  readonly status: 200 | 404
+  readonly contentType: "application/json" | "text/plain"
+  readonly body: string
+}
+
+/**
+ * The commands that `handle` knows.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const commands = ["info", "peers", "connect", "droppeer", "ban", "unban", "bans"] as const
+
+const json = (value: unknown): AdminResponse => ({
+  status: 200,
+  contentType: "application/json",
+  body: `${JSON.stringify(value, null, 2)}\n`
+})
+
+const text = (body: string): AdminResponse => ({ status: 200, contentType: "text/plain", body: `${body}\n` })
+
+const exception = (message: string): AdminResponse => json({ exception: message })
+
+const noneIfEmpty = <A>(items: ReadonlyArray<A>): ReadonlyArray<A> | null => items.length === 0 ? null : items
+
+/**
+ * Carries out one GET request, given as its path and query. Never fails: what core answers with an exception is
+ * `{"exception": …}` here too.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const handle = Effect.fnUntraced(function*(
+  url: string
+): Effect.fn.Return<AdminResponse, never, Overlay | BanList | LocalNode> {
+  const overlay = yield* Overlay
+  const bans = yield* BanList
+  const local = yield* LocalNode
+  const now = readNow(yield* Clock.Clock).millis
+  if (url.length > MAX_URL_LENGTH) return exception("request too long")
+  const question = url.indexOf("?")
+  const path = (question < 0 ? url : url.slice(0, question)).replace(/^\/+|\/+$/g, "")
+  const params = new URLSearchParams(question < 0 ? "" : url.slice(question + 1))
+
+  const resolve = (name: string): NodeId | undefined =>
+    NodeIds.resolve(name, {
+      names: new Map(),
+      others: overlay.peers.authenticated().map((peer) => peer.id)
+    })
+
+  switch (path) {
+    case "info":
+      return json({
+        info: {
+          build: local.config.versionString,
+          network: local.config.networkPassphrase,
+          node: local.handshake.id,
+          peers: {
+            pending_count: overlay.peers.registry.pendingCount("initiator")
+              + overlay.peers.registry.pendingCount("acceptor"),
+            authenticated_count: overlay.peers.registry.authenticatedCount()
+          }
+        }
+      })
+    case "peers": {
+      const compact = params.get("compact") !== "false"
+      const render = (peer: Peer) => compact ? PeerJson.compact(peer.session, now) : PeerJson.full(peer.session, now)
+      const { peers } = overlay
+      return json({
+        pending_peers: {
+          inbound: noneIfEmpty(peers.pending("acceptor").map(String)),
+          outbound: noneIfEmpty(peers.pending("initiator").map(String))
+        },
+        authenticated_peers: {
+          inbound: noneIfEmpty(peers.authenticated("acceptor").map(render)),
+          outbound: noneIfEmpty(peers.authenticated("initiator").map(render))
+        }
+      })
+    }
+    case "connect": {
+      const [peer, port] = [params.get("peer"), params.get("port")]
+      if (peer === null || port === null) return text("Must specify a peer and port: connect&peer=PEER&port=PORT")
+      const address = PeerAddress.parse(peer.includes(":") ? `[${peer}]:${port}` : `${peer}:${port}`, {
+        ipv6: local.config.ipv6
+      })
+      if (Result.isFailure(address)) return exception(address.failure.message)
+      overlay.peers.dial(address.success, { force: true })
+      return text(`Connect to: ${address.success}`)
+    }
+    case "droppeer": {
+      const name = params.get("node")
+      if (name === null) return text("Must specify at least peer id: droppeer?node=NODE_ID")
+      const id = resolve(name)
+      if (id === undefined || overlay.peers.get(id) === undefined) return text(`Peer ${name} not found`)
+      if (params.get("ban") !== "1") {
+        overlay.drop(id)
+        return text(`Drop peer: ${name}`)
+      }
+      overlay.drop(id) // before the ban, which would drop it without a word
+      overlay.ban(id)
+      return text(`Drop and ban peer: ${name}`)
+    }
+    case "ban": {
+      const name = params.get("node")
+      const id = name === null ? undefined : resolve(name)
+      if (id === undefined) return text("Must specify at least peer id: ban?node=NODE_ID")
+      overlay.ban(id)
+      return text(`Ban peer: ${name}`)
+    }
+    case "unban": {
+      const name = params.get("node")
+      if (name === null) return text("Must specify at least peer id: unban?node=NODE_ID")
+      const id = resolve(name)
+      if (id === undefined) return text(`Peer ${name} not found`)
+      overlay.unban(id)
+      return text(`Unban peer: ${name}`)
+    }
+    case "bans":
+      return json({ bans: noneIfEmpty(bans.list()) })
+    default:
+      return { status: 404, contentType: "text/plain", body: `Unknown command. Known: ${commands.join(", ")}\n` }
+  }
+})

@@ -1,0 +1,47 @@
+/**
+ * The same attacks against a `Peer` over the loopback, in a `World`: sockets, fibers and timers included. The stream is
+ * cut at random, and when attacker and victim are gone nothing of either is left.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import type { Variant } from "@stellar-overlay/overlay-test/hostile/Attack"
+import * as AttackTrial from "@stellar-overlay/overlay-test/hostile/AttackTrial"
+import { attacks } from "@stellar-overlay/overlay-test/hostile/Catalogue"
+import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
+import * as World from "@stellar-overlay/overlay-test/World"
+import { Effect, Exit } from "effect"
+
+/** Rows with a variant per field of every message are sampled here: the session's test runs all of them. */
+const MOST_VARIANTS = 48
+
+const sampled = (variants: ReadonlyArray<Variant>): ReadonlyArray<Variant> => {
+  const step = Math.ceil(variants.length / MOST_VARIANTS)
+  return variants.filter((_, i) => i % step === 0)
+}
+
+const attempt = (variant: Variant, seed: string) =>
+  Effect.gen(function*() {
+    const trial = yield* Effect.scoped(AttackTrial.onTransport(variant, { seed }))
+    yield* Effect.sleep("5 seconds")
+    const { links } = yield* LoopbackTransport.LoopbackNetwork
+    return { trial, links: (yield* links).length }
+  }).pipe(Effect.provide(LoopbackTransport.layerWith({ segmentation: seed, readLimit: 4096 })))
+
+describe("hostile peers against a peer in a world", () => {
+  for (const attack of attacks) {
+    it.effect(`${attack.id} ${attack.title}`, () =>
+      Effect.gen(function*() {
+        const wrong: Array<unknown> = []
+        for (const [i, variant] of sampled(attack.variants).entries()) {
+          const seed = `${attack.id}/${i}`
+          const report = yield* World.simulate(attempt(variant, seed), { seed })
+          const problems = Exit.isSuccess(report.exit)
+            ? AttackTrial.judge(variant, report.exit.value.trial)
+            : [String(report.exit.cause)]
+          if (Exit.isSuccess(report.exit) && report.exit.value.links !== 0) problems.push("a link is left open")
+          if (report.pending.tasks + report.pending.timers !== 0) problems.push(`${JSON.stringify(report.pending)} left`)
+          if (problems.length > 0) wrong.push({ variant: variant.name, seed, problems })
+        }
+        assert.deepStrictEqual(wrong, [])
+      }))
+  }
+})
