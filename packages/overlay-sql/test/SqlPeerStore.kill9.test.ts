@@ -9,7 +9,7 @@ const child = fileURLToPath(new URL("./kill9Child.ts", import.meta.url))
 
 /** Runs the child, kills it when it has printed `lines` lines, and gives the last number it printed. */
 const runAndKill = (filename: string, lines: number) =>
-  Effect.callback<number, Error>((resume) => {
+  Effect.callback<number>((resume) => {
     const process_ = spawn(process.execPath, ["--conditions=@stellar-overlay/source", child, filename])
     let output = ""
     let errors = ""
@@ -25,7 +25,7 @@ const runAndKill = (filename: string, lines: number) =>
     process_.on("close", (code, signal) => {
       const last = Number(printed().at(-1))
       if (signal === "SIGKILL") resume(Effect.succeed(last))
-      else resume(Effect.fail(new Error(`the child ended with ${code ?? signal}: ${errors}`)))
+      else resume(Effect.die(`the child ended with ${code ?? signal}: ${errors}`))
     })
     return Effect.sync(() => {
       process_.kill("SIGKILL")

@@ -71,7 +71,7 @@ describe("Resolver", () => {
     Effect.gen(function*() {
       const layer = Layer.provide(
         Resolver.Resolver.layerDns,
-        Dns.layerStatic({ hosts: { "core.example": ["1.2.3.4"] } })
+        Layer.orDie(Dns.layerStatic({ hosts: { "core.example": ["1.2.3.4"] } }))
       )
       const found = yield* Effect.provide(Resolver.resolve(address("core.example"), { ipv6: false }), layer)
       assert.strictEqual(found.key, "1.2.3.4:11625")
