@@ -55,7 +55,7 @@ describe("stellar-overlay", () => {
     [["decode", "--kind", "packet", "00"], /frame/]
   ]
   for (const [args, says] of wrong) {
-    it.effect(`CFG-06 wrong arguments are explained and exit 2: ${args.join(" ")}`, () =>
+    it.effect(`wrong arguments are explained and exit 2: ${args.join(" ")}`, () =>
       Effect.gen(function*() {
         const { code, err, out } = yield* cli(args)
         assert.strictEqual(code, 2)

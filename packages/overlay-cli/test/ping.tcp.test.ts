@@ -1,7 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { passphrases } from "@stellar-overlay/overlay/OverlayConfig"
-import { Effect, Scope } from "effect"
+import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
+import * as Peer from "@stellar-overlay/overlay/Peer"
+import { type Connection, Transport } from "@stellar-overlay/overlay/Transport"
+import { Context, Effect, Layer, Stream } from "effect"
 import { networkId } from "../src/net/networkId.ts"
+import { escape } from "../src/render/escape.ts"
 import { child, cli, closedPort, objects, server } from "./support.ts"
 
 /** A demo in a process of its own; gives the address of its first node. */
@@ -10,6 +14,20 @@ const demo = Effect.gen(function*() {
   const first = JSON.parse(yield* running.line("listening")) as { readonly address: string; readonly node: string }
   return first
 })
+
+/** A node in this process that says what a test wants it to say. */
+const node = (options: NodeOverlay.Options) =>
+  Effect.gen(function*() {
+    const services = yield* Layer.build(NodeOverlay.layer({ network: "standalone", ...options }))
+    const listener = yield* Context.get(services, Transport).listen({ host: "127.0.0.1", port: 0 })
+    const serve = (connection: Connection) =>
+      Effect.flatMap(Peer.accept(connection), ({ messages }) => Stream.runDrain(messages)).pipe(
+        Effect.ignore,
+        Effect.provideContext(services)
+      )
+    yield* Effect.forkScoped(listener.run(serve))
+    return { address: listener.address.key }
+  })
 
 /** Everything the acceptance of `ping` names, each with the way it is told apart. */
 describe("ping", () => {
@@ -85,6 +103,31 @@ describe("ping", () => {
       assert.match(one.out.join("\n"), /Tried as pubnet only/)
     }))
 
+  it.live("H13 O6 what a hostile node calls itself is escaped, in lines and in JSON", () =>
+    Effect.gen(function*() {
+      const version = "\x1b]0;owned\x07\u202ecore\x9b2J\r\n  ok"
+      const { address } = yield* node({ versionString: version })
+      const text = yield* cli(["ping", address])
+      assert.strictEqual(text.code, 0)
+      assert.include(text.out.map((line) => line.trim()), `version   ${escape(version)}`)
+      const json = yield* cli(["ping", address, "--json"])
+      assert.deepInclude(objects(json.out)[0], { version })
+      for (const line of [...text.out, ...json.out]) {
+        // oxlint-disable-next-line no-control-regex
+        assert.notMatch(line, /[\x00-\x1f\x7f-\x9f\u202a-\u202e]/)
+      }
+    }))
+
+  it.live("a node whose versions do not fit is named with both windows, and what its HELLO said; exit 4", () =>
+    Effect.gen(function*() {
+      const { address } = yield* node({ overlayVersion: 99, overlayMinVersion: 90 })
+      const { code, out } = yield* cli(["ping", address])
+      assert.strictEqual(code, 4)
+      const text = out.join("\n")
+      assert.match(text, /rejected: .*wrong protocol version/)
+      assert.match(text, /overlay +99, accepts 90 to 99/)
+    }))
+
   it.live("the network and the passphrase decide who answers", () =>
     Effect.gen(function*() {
       const { address } = yield* demo
@@ -97,10 +140,9 @@ describe("ping", () => {
 
   it.live("several targets at once are answered in their order, and the worst decides the exit code", () =>
     Effect.gen(function*() {
-      const scope = yield* Effect.scope
       const port = yield* closedPort
       const silent = yield* server(() => undefined)
-      const garbage = yield* server((socket) => socket.write(new Uint8Array(64))).pipe(Scope.provide(scope))
+      const garbage = yield* server((socket) => socket.write(new Uint8Array(64)))
       const targets = [silent.port, garbage.port, port].map((at) => `127.0.0.1:${at}`)
       const { code, out } = yield* cli(["ping", "--json", "--timeout", "1", ...targets])
       assert.deepStrictEqual(objects(out).map(({ exitCode, reason, target }) => [target, reason, exitCode]), [

@@ -37,8 +37,10 @@ export interface Child {
   readonly process: ChildProcess
   /** Everything printed so far. */
   readonly output: () => { readonly out: string; readonly err: string }
-  /** Waits until standard output has a line with this in it, and gives that line. */
-  readonly line: (part: string) => Effect.Effect<string>
+  /** Waits until standard output has a line with this in it, or that this is said of, and gives that line. */
+  readonly line: (wanted: string | ((line: string) => boolean)) => Effect.Effect<string>
+  /** As Ctrl-C does. */
+  readonly interrupt: Effect.Effect<void>
   readonly ended: Effect.Effect<{ readonly code: number | null; readonly out: string; readonly err: string }>
 }
 
@@ -80,9 +82,11 @@ export const child = (args: ReadonlyArray<string>, env: Record<string, string> =
       return {
         process: started,
         output: () => ({ out, err }),
-        line: (part) =>
+        interrupt: Effect.sync(() => started.kill("SIGINT")),
+        line: (wanted) =>
           wait(() => {
-            const found = out.split("\n").slice(0, -1).find((line) => line.includes(part))
+            const is = typeof wanted === "string" ? (line: string) => line.includes(wanted) : wanted
+            const found = out.split("\n").slice(0, -1).find(is)
             return found ?? (code === undefined ? undefined : `ended with ${code}: ${err}`)
           }),
         ended: wait(() => code === undefined ? undefined : { code, out, err })

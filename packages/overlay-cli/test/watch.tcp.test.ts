@@ -49,7 +49,7 @@ describe("watch", () => {
       const { address, running } = yield* demo
       const watching = yield* child(["watch", address])
       yield* watching.line("SCP_MESSAGE")
-      running.process.kill("SIGINT")
+      yield* running.interrupt
       const ran = yield* watching.ended
       assert.strictEqual(ran.code, 3)
       assert.match(ran.err, /ended: outbound G[A-Z2-7]{4} at .*: unreachable: ERR_MISC \(shutdown\) \(ShutdownReceived\)/)
@@ -60,7 +60,7 @@ describe("watch", () => {
       const { address, running } = yield* demo
       const watching = yield* child(["watch", address])
       yield* watching.line("SCP_MESSAGE")
-      watching.process.kill("SIGINT")
+      yield* watching.interrupt
       const ran = yield* watching.ended
       assert.deepStrictEqual([ran.code, ran.err], [0, ""])
       const left = JSON.parse(yield* running.line(`"event":"left"`))

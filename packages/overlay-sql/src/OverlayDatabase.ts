@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import { StorageError } from "@stellar-overlay/overlay/StorageError"
+import type { StorageError } from "@stellar-overlay/overlay/StorageError"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -40,8 +40,10 @@ export interface OverlayDatabaseShape {
 
 /** Makes the failures of an operation uniform. */
 const typed = <A, E>(operation: string, effect: Effect.Effect<A, E>): Effect.Effect<A, StorageError> =>
-  Effect.catchCause(effect, (cause) =>
-    Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.fail(internal.fromCause(operation, cause)))
+  Effect.catchCause(
+    effect,
+    (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.fail(internal.fromCause(operation, cause))
+  )
 
 /**
  * SQLite leaves a transaction open when its COMMIT fails, and the driver has one connection: without this every later
@@ -84,7 +86,8 @@ const make = Effect.fnUntraced(function*<E>(
       Effect.map(restore(open), (fresh) => {
         opened = fresh // in the region that cannot be interrupted, or nobody would close it
         return fresh
-      })))
+      })
+    ))
     if (!migrated) {
       yield* Effect.provideService(Migrations.run, SqlClient.SqlClient, sql)
       migrated = true
@@ -147,13 +150,15 @@ export class OverlayDatabase extends Context.Service<OverlayDatabase, OverlayDat
   static readonly layerLazy = <E>(client: Layer.Layer<SqlClient.SqlClient, E>): Layer.Layer<OverlayDatabase> =>
     Layer.effect(
       this,
-      make(Effect.flatMap(Scope.make(), (scope) =>
-        Layer.buildWithMemoMap(client, Layer.makeMemoMapUnsafe(), scope).pipe(
-          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-          Effect.map((context) => ({
-            sql: Context.get(context, SqlClient.SqlClient),
-            close: Scope.close(scope, Exit.void)
-          }))
-        )))
+      make(
+        Effect.flatMap(Scope.make(), (scope) =>
+          Layer.buildWithMemoMap(client, Layer.makeMemoMapUnsafe(), scope).pipe(
+            Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+            Effect.map((context) => ({
+              sql: Context.get(context, SqlClient.SqlClient),
+              close: Scope.close(scope, Exit.void)
+            }))
+          ))
+      )
     )
 }

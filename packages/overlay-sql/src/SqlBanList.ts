@@ -5,7 +5,13 @@
  *
  * @since 0.1.0
  */
-import { type Ban, BanList, type BanListOptions, type BanStore, make as makeBanList } from "@stellar-overlay/overlay/BanList"
+import {
+  type Ban,
+  BanList,
+  type BanListOptions,
+  type BanStore,
+  make as makeBanList
+} from "@stellar-overlay/overlay/BanList"
 import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"

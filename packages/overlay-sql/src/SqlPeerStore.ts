@@ -105,24 +105,31 @@ const make = (database: OverlayDatabaseShape): PeerStoreShape => ({
         decodeAll
       )),
   load: ({ host, port }) =>
-    database.use("load", (sql) =>
-      Effect.map(sql<Row>`select * from peers where ip = ${host} and port = ${port}`, (rows) => decodeAll(rows)[0])),
+    database.use(
+      "load",
+      (sql) =>
+        Effect.map(sql<Row>`select * from peers where ip = ${host} and port = ${port}`, (rows) => decodeAll(rows)[0])
+    ),
   write: ({ put, remove }) =>
-    put.length + remove.length === 0 ? Effect.void : database.use("write", (sql) =>
-      sql.withTransaction(Effect.gen(function*() {
-        for (const { host, port } of remove) yield* sql`delete from peers where ip = ${host} and port = ${port}`
-        for (const rows of Arr.chunksOf(put, ROWS_PER_STATEMENT)) {
-          yield* sql`insert into peers ${sql.insert(Arr.map(rows, encode))} on conflict (ip, port) do update set
+    put.length + remove.length === 0 ?
+      Effect.void :
+      database.use("write", (sql) =>
+        sql.withTransaction(Effect.gen(function*() {
+          for (const { host, port } of remove) yield* sql`delete from peers where ip = ${host} and port = ${port}`
+          for (const rows of Arr.chunksOf(put, ROWS_PER_STATEMENT)) {
+            yield* sql`insert into peers ${sql.insert(Arr.map(rows, encode))} on conflict (ip, port) do update set
             nextattempt = excluded.nextattempt, numfailures = excluded.numfailures, type = excluded.type,
             lastsuccess = excluded.lastsuccess, source = excluded.source, anchor = excluded.anchor`
-        }
-      }))),
+          }
+        }))),
   loadRandom: (query, size) =>
     database.use("loadRandom", (sql) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const where = conditions(sql, query, now)
-        const count = countOf(yield* sql<{ readonly n: number | string }>`select count(*) as n from peers where ${where}`)
+        const count = countOf(
+          yield* sql<{ readonly n: number | string }>`select count(*) as n from peers where ${where}`
+        )
         const unit = yield* Random.next
         const offset = count > size ? drawIndex(() => unit, count - size + 1) : 0
         return decodeAll(

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { BanList } from "@stellar-overlay/overlay/BanList"
-import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
 import * as NodeSqlite from "@stellar-overlay/overlay-sql/NodeSqlite"
 import * as SqlBanList from "@stellar-overlay/overlay-sql/SqlBanList"
 import * as BanListContract from "@stellar-overlay/overlay-test/contract/BanListContract"
+import { BanList } from "@stellar-overlay/overlay/BanList"
+import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { file, inspectOpen, lazy, query } from "./fixtures.ts"
@@ -12,8 +12,10 @@ const node = (i: number) => NodeId.fromBytes(new Uint8Array(32).fill(i))
 
 describe("SqlBanList on a SQLite file", () => {
   for (const { run, title } of BanListContract.cases) {
-    it.effect(title, () =>
-      Effect.flatMap(file, (filename) => run(Layer.provide(SqlBanList.layerDatabase(), lazy(filename)))))
+    it.effect(
+      title,
+      () => Effect.flatMap(file, (filename) => run(Layer.provide(SqlBanList.layerDatabase(), lazy(filename))))
+    )
   }
 
   it.effect("BAN-01 over any SqlClient: layer needs nothing else", () =>

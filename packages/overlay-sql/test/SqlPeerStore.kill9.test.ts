@@ -33,22 +33,26 @@ const runAndKill = (filename: string, lines: number) =>
   })
 
 describe("SqlPeerStore, killed", () => {
-  it.live("PMG-01 O1 kill -9 in the middle of writes: the file is sound, nothing that was flushed is lost, no batch is torn", () =>
-    Effect.gen(function*() {
-      const filename = yield* file
-      let before = 0
-      for (const lines of [3, 20, 1, 57]) {
-        const last = yield* runAndKill(filename, lines)
-        assert.isAtLeast(last, before + lines, "it went on from what the last run left")
-        inspect(filename, (db) => {
-          assert.deepStrictEqual({ ...db.prepare("pragma integrity_check").get() }, { integrity_check: "ok" })
-          const rounds = db.prepare("select numfailures as round, count(*) as n from peers group by 1").all()
-          assert.strictEqual(rounds.length, 1, "all rows are of one round")
-          const { n, round } = rounds[0]!
-          assert.isAtLeast(Number(round), last, "the last round that was announced")
-          assert.strictEqual(n, Number(round) % 2 === 1 ? ROWS - ROWS / 3 : ROWS)
-          before = Number(round)
-        })
-      }
-    }), 60_000)
+  it.live(
+    "PMG-01 O1 kill -9 in the middle of writes: the file is sound, nothing that was flushed is lost, no batch is torn",
+    () =>
+      Effect.gen(function*() {
+        const filename = yield* file
+        let before = 0
+        for (const lines of [3, 20, 1, 57]) {
+          const last = yield* runAndKill(filename, lines)
+          assert.isAtLeast(last, before + lines, "it went on from what the last run left")
+          inspect(filename, (db) => {
+            assert.deepStrictEqual({ ...db.prepare("pragma integrity_check").get() }, { integrity_check: "ok" })
+            const rounds = db.prepare("select numfailures as round, count(*) as n from peers group by 1").all()
+            assert.strictEqual(rounds.length, 1, "all rows are of one round")
+            const { n, round } = rounds[0]!
+            assert.isAtLeast(Number(round), last, "the last round that was announced")
+            assert.strictEqual(n, Number(round) % 2 === 1 ? ROWS - ROWS / 3 : ROWS)
+            before = Number(round)
+          })
+        }
+      }),
+    60_000
+  )
 })

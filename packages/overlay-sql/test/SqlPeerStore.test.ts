@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type PeerRecord, PeerStore, PeerType } from "@stellar-overlay/overlay/PeerStore"
-import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as NodeSqlite from "@stellar-overlay/overlay-sql/NodeSqlite"
 import { OverlayDatabase } from "@stellar-overlay/overlay-sql/OverlayDatabase"
 import * as SqlPeerStore from "@stellar-overlay/overlay-sql/SqlPeerStore"
 import * as PeerStoreContract from "@stellar-overlay/overlay-test/contract/PeerStoreContract"
+import { type PeerRecord, PeerStore, PeerType } from "@stellar-overlay/overlay/PeerStore"
+import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { file, inspect, inspectOpen, lazy, query } from "./fixtures.ts"
@@ -29,8 +29,10 @@ const use = <A, E>(filename: string, body: (store: PeerStore["Service"]) => Effe
 
 describe("SqlPeerStore on a SQLite file", () => {
   for (const { run, title } of PeerStoreContract.cases) {
-    it.effect(title, () =>
-      Effect.flatMap(file, (filename) => run(Layer.provide(SqlPeerStore.layerDatabase, lazy(filename)))))
+    it.effect(
+      title,
+      () => Effect.flatMap(file, (filename) => run(Layer.provide(SqlPeerStore.layerDatabase, lazy(filename))))
+    )
   }
 
   it.effect("PMG-01 over any SqlClient: layer needs nothing else", () =>
@@ -45,9 +47,12 @@ describe("SqlPeerStore on a SQLite file", () => {
       const filename = yield* file
       const changed = record(1, { type: PeerType.Outbound, numFailures: 3, nextAttemptMillis: 1_700_000_000_000 })
       yield* use(filename, (store) => store.write({ put: [changed], remove: [] }))
-      assert.deepStrictEqual(query(filename, "select ip, port, nextattempt, numfailures, type from peers").map((row) => ({ ...row })), [
-        { ip: "20.1.0.1", port: 11625, nextattempt: 1_700_000_000_000, numfailures: 3, type: 1 }
-      ])
+      assert.deepStrictEqual(
+        query(filename, "select ip, port, nextattempt, numfailures, type from peers").map((row) => ({ ...row })),
+        [
+          { ip: "20.1.0.1", port: 11625, nextattempt: 1_700_000_000_000, numfailures: 3, type: 1 }
+        ]
+      )
       assert.deepStrictEqual({ ...query(filename, "pragma journal_mode")[0] }, { journal_mode: "wal" })
     }))
 
@@ -69,9 +74,7 @@ describe("SqlPeerStore on a SQLite file", () => {
         const store = yield* PeerStore
         yield* store.write({ put: [record(1)], remove: [] })
         yield* Effect.acquireUseRelease(
-          Effect.sync(() =>
-            inspectOpen(filename, "begin immediate; update peers set numfailures = 9")
-          ),
+          Effect.sync(() => inspectOpen(filename, "begin immediate; update peers set numfailures = 9")),
           () =>
             Effect.gen(function*() {
               const error = yield* Effect.flip(store.write({ put: [record(2), record(3)], remove: [] }))

@@ -2,12 +2,12 @@
  * Writes rounds of changes to a database until it is killed: in round i every row gets i failures, and every third row
  * leaves or comes back. Prints i when the store has round i.
  */
-import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
-import { PeerType } from "@stellar-overlay/overlay/PeerStore"
-import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as NodeSqlite from "@stellar-overlay/overlay-sql/NodeSqlite"
 import { OverlayDatabase } from "@stellar-overlay/overlay-sql/OverlayDatabase"
 import * as SqlPeerStore from "@stellar-overlay/overlay-sql/SqlPeerStore"
+import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
+import { PeerType } from "@stellar-overlay/overlay/PeerStore"
+import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { Console, Effect, Layer } from "effect"
 import { ROWS, startOf } from "./kill9Rounds.ts"
 

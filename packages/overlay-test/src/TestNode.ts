@@ -4,17 +4,17 @@
  * @since 0.1.0
  */
 import { BanList } from "@stellar-overlay/overlay/BanList"
+import { Flood } from "@stellar-overlay/overlay/Flood"
+import { ItemFetcher } from "@stellar-overlay/overlay/ItemFetcher"
 import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import { NodeIdentity } from "@stellar-overlay/overlay/NodeIdentity"
 import { Overlay } from "@stellar-overlay/overlay/Overlay"
 import * as OverlayConfig from "@stellar-overlay/overlay/OverlayConfig"
-import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
 import { OverlayHost, unknownLedger } from "@stellar-overlay/overlay/OverlayHost"
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
 import { PeerStore } from "@stellar-overlay/overlay/PeerStore"
 import { Peers } from "@stellar-overlay/overlay/Peers"
 import { Resolver } from "@stellar-overlay/overlay/Resolver"
-import { Transport } from "@stellar-overlay/overlay/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as LoopbackTransport from "./LoopbackTransport.ts"
@@ -66,7 +66,7 @@ export const layerIdleHost: Layer.Layer<OverlayHost> = Layer.succeed(OverlayHost
  * @category models
  * @since 0.1.0
  */
-export type Services = Overlay | Peers | PeerManager | BanList | LocalNode | OverlayHost
+export type Services = Overlay | Flood | ItemFetcher | Peers | PeerManager | BanList | LocalNode | OverlayHost
 
 /**
  * A node's layer, for a scope that ends when the node does. Build it anew for every start.
@@ -87,6 +87,8 @@ export const layer = (options: Options) => {
     Resolver.layerStatic({})
   )
   return Overlay.layer.pipe(
+    Layer.provideMerge(Flood.layer),
+    Layer.provideMerge(ItemFetcher.layer),
     Layer.provideMerge(Peers.layer),
     Layer.provideMerge(PeerManager.layerOverlayConfig()),
     Layer.provideMerge(LocalNode.layer),

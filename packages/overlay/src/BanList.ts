@@ -268,7 +268,9 @@ export const make = Effect.fnUntraced(function*(
     if (bans.size < options.maxBans) return true
     let soonest: Ban | undefined
     for (const ban of bans.values()) {
-      if (ban.untilMillis !== undefined && (soonest === undefined || ban.untilMillis < soonest.untilMillis!)) soonest = ban
+      if (ban.untilMillis !== undefined && (soonest === undefined || ban.untilMillis < soonest.untilMillis!)) {
+        soonest = ban
+      }
     }
     return soonest !== undefined && remove(soonest.nodeId)
   }

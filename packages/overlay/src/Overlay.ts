@@ -17,9 +17,12 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { BanList } from "./BanList.ts"
 import * as DropReason from "./DropReason.ts"
+import { Flood } from "./Flood.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import * as QueryAnswers from "./internal/queryAnswers.ts"
+import { ItemFetcher } from "./ItemFetcher.ts"
 import { LocalNode } from "./LocalNode.ts"
+import { MessageHub, type Received } from "./MessageHub.ts"
 import type { PeerDropped } from "./OverlayError.ts"
 import { type OverlayEvent, OverlayEvents } from "./OverlayEvents.ts"
 import { OverlayHost } from "./OverlayHost.ts"
@@ -27,14 +30,23 @@ import type * as Peer from "./Peer.ts"
 import { PeerManager } from "./PeerManager.ts"
 import * as PeerResolution from "./PeerResolution.ts"
 import { type ConnectOptions, Peers } from "./Peers.ts"
-import { makeLedgerContext } from "./protocol/LedgerContext.ts"
+import { checkpointSlot, makeLedgerContext, minRememberedSlot } from "./protocol/LedgerContext.ts"
 import { OutOfSyncTimer } from "./protocol/OutOfSyncTimer.ts"
 import { PeerType } from "./protocol/PeerBackoff.ts"
 import type { Resolver } from "./Resolver.ts"
 import { Transport, type TransportError } from "./Transport.ts"
 import type { NodeId } from "./wire/NodeId.ts"
 import type { PeerAddress } from "./wire/PeerAddress.ts"
-import type { StellarMessage } from "./wire/StellarMessage.ts"
+import {
+  type DontHave,
+  type GeneralizedTxSet,
+  GetScpState,
+  type ScpMessage,
+  type ScpQuorumSet,
+  type StellarMessage,
+  type Transaction,
+  type TxSet
+} from "./wire/StellarMessage.ts"
 
 /**
  * How long after the listener the first tick comes.
@@ -75,6 +87,11 @@ export interface OverlayShape {
   readonly peers: Peers["Service"]
   /** Dials an address now, whatever its back-off says, and waits for the authenticated peer. */
   readonly connect: (address: PeerAddress, options?: ConnectOptions) => Effect.Effect<Peer.Peer, PeerDropped>
+  /**
+   * Tells every authenticated peer that does not know the message: transactions by advert, the rest in full. The number of
+   * peers newly told.
+   */
+  readonly broadcast: (message: StellarMessage) => number
   /** Sends to one peer; false when it is not connected or the message was shed. */
   readonly send: (id: NodeId, message: StellarMessage) => boolean
   /** Ends the connection with a node (ERR_MISC "dropped by user"); false when it is not connected. */
@@ -83,6 +100,24 @@ export interface OverlayShape {
   readonly ban: (id: NodeId, options?: { readonly untilMillis?: number; readonly reason?: string }) => void
   /** Lifts a ban; false when there was none. */
   readonly unban: (id: NodeId) => boolean
+  /** A transaction set, from whoever has it. */
+  readonly fetchTxSet: ItemFetcher["Service"]["fetchTxSet"]
+  /** A quorum set, from whoever has it. */
+  readonly fetchQuorumSet: ItemFetcher["Service"]["fetchQuorumSet"]
+  /** Asks random peers (2 by default) for SCP state from a ledger on; what they send arrives like other SCP messages. */
+  readonly requestScpState: (fromLedger: number, peers?: number) => void
+  /** Messages of all peers; see `MessageHub` for what a subscriber may choose. */
+  readonly subscribe: MessageHub["subscribe"]
+  /** A subscription to everything, as a stream that begins when it is run. */
+  readonly messages: Stream.Stream<Received>
+  /** SCP messages, none lost: a slow reader slows the peers. */
+  readonly scp: Stream.Stream<Received<ScpMessage>>
+  /** Transactions; a slow reader loses the oldest. */
+  readonly transactions: Stream.Stream<Received<Transaction>>
+  /** Transaction sets, quorum sets and DONT_HAVE, none lost. */
+  readonly fetched: Stream.Stream<Received<TxSet | GeneralizedTxSet | ScpQuorumSet | DontHave>>
+  /** Forgets flood records, adverts and searches of ledgers before one; `ledgerChanged` does it as ledgers pass. */
+  readonly clearLedgersBelow: (ledgerSeq: number) => void
   /** The host's ledger has moved: limits, shedding and caches follow. Also looked at in every tick. */
   readonly ledgerChanged: Effect.Effect<void>
   /** What happens to peers; empty without `OverlayEvents.layer`. */
@@ -106,7 +141,7 @@ export class Overlay extends Context.Service<Overlay, OverlayShape>()("@stellar-
   static readonly layer: Layer.Layer<
     Overlay,
     TransportError,
-    LocalNode | Transport | Peers | PeerManager | BanList | Resolver | OverlayHost
+    LocalNode | Transport | Peers | PeerManager | BanList | Resolver | OverlayHost | Flood | ItemFetcher
   > = Layer.effect(this, Effect.suspend(() => make))
 }
 
@@ -117,13 +152,30 @@ const make = Effect.gen(function*() {
   const manager = yield* PeerManager
   const bans = yield* BanList
   const host = yield* OverlayHost
+  const flood = yield* Flood
+  const fetcher = yield* ItemFetcher
   const events = yield* OverlayEvents
   const clock = yield* Clock.Clock
   const outOfSync = new OutOfSyncTimer()
   const millis = () => readNow(clock).millis
 
+  const hub = new MessageHub(clock)
+  let cleared = 0
+
+  const clearLedgersBelow = (ledgerSeq: number): void => {
+    const { trackingIndex } = host.ledger()
+    flood.clearBelow(ledgerSeq)
+    fetcher.stopOutsideRange(ledgerSeq, Number.MAX_SAFE_INTEGER, checkpointSlot(trackingIndex))
+  }
+
   const followLedger = (): void => {
     const ledger = host.ledger()
+    const oldest = minRememberedSlot(ledger.trackingIndex, config.maxSlotsToRemember)
+    if (oldest > 1 && oldest !== cleared) {
+      cleared = oldest
+      clearLedgersBelow(oldest)
+    }
+    flood.ledgerChanged()
     peers.updateLedger(
       makeLedgerContext({
         trackingIndex: ledger.trackingIndex,
@@ -226,6 +278,7 @@ const make = Effect.gen(function*() {
       return answers
     }
   })
+  yield* peers.handle({ received: (peer, messages) => hub.publish(peer.id, messages) })
   yield* bans.onBan(({ nodeId }) => peers.drop(nodeId, DropReason.make("NodeBanned")))
   const loop = config.runStandalone ? undefined : yield* Effect.sleep(START_DELAY_MILLIS).pipe(
     Effect.andThen(begin),
@@ -247,6 +300,18 @@ const make = Effect.gen(function*() {
     address: listener?.address,
     peers,
     connect: (address, options) => peers.connect(address, { force: true, ...options }),
+    broadcast: flood.broadcast,
+    fetchTxSet: fetcher.fetchTxSet,
+    fetchQuorumSet: fetcher.fetchQuorumSet,
+    requestScpState: (ledgerSeq, count = 2) => {
+      for (const peer of peers.randomAuthenticated().slice(0, count)) peer.offer(GetScpState.make({ ledgerSeq }))
+    },
+    subscribe: (options) => hub.subscribe(options),
+    messages: hub.stream(),
+    scp: hub.stream({ tags: ["ScpMessage"] }),
+    transactions: hub.stream({ tags: ["Transaction"], strategy: "sliding" }),
+    fetched: hub.stream({ tags: ["TxSet", "GeneralizedTxSet", "ScpQuorumSet", "DontHave"] }),
+    clearLedgersBelow,
     send: (id, message) => peers.get(id)?.offer(message) ?? false,
     drop: (id) => peers.drop(id, DropReason.make("DroppedByUser")),
     ban: (id, options) => {

@@ -425,7 +425,7 @@ const decode = Schema.decodeUnknownResult(Values, { onExcessProperty: "error" })
 export const make = (options: Partial<Values> = {}): Result.Result<Values, OverlayConfigError> => {
   const decoded = decode({ ...defaults, ...options })
   if (Result.isFailure(decoded)) {
-    const text = String(decoded.failure)
+    const text = decoded.failure.message
     const key = /\["([A-Za-z0-9]+)"\]/.exec(text)?.[1] ?? "configuration"
     return Result.fail(
       new OverlayConfigError({ key, problem: text.split("\n")[0] ?? text, hint: "See OverlayConfig for the allowed range" })

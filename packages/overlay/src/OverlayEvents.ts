@@ -9,7 +9,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { DropReason } from "./DropReason.ts"
 import type { RemoteFacts, Role } from "./protocol/Handshake.ts"
@@ -75,20 +75,27 @@ export const OverlayEvents = Context.Reference<Shape>("@stellar-overlay/overlay/
 })
 
 /**
- * A hub that any number of subscribers read.
+ * A hub that any number of subscribers read, each through a queue of its own that forgets the oldest when it is full.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<Shape> = Effect.map(
-  PubSub.sliding<OverlayEvent>(EVENT_CAPACITY),
-  (hub) => ({
+export const make: Effect.Effect<Shape> = Effect.sync(() => {
+  const subscribers = new Set<Queue.Queue<OverlayEvent>>()
+  const subscribe = Effect.acquireRelease(
+    Effect.tap(Queue.sliding<OverlayEvent>(EVENT_CAPACITY), (queue) => Effect.sync(() => subscribers.add(queue))),
+    (queue) => {
+      subscribers.delete(queue)
+      return Queue.shutdown(queue)
+    }
+  )
+  return {
     publish: (event) => {
-      PubSub.publishUnsafe(hub, event)
+      for (const queue of subscribers) Queue.offerUnsafe(queue, event)
     },
-    stream: Stream.fromPubSub(hub)
-  })
-)
+    stream: Stream.unwrap(Effect.map(subscribe, (queue) => Stream.fromQueue(queue)))
+  }
+})
 
 /**
  * Turns events on.

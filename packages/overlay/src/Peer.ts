@@ -22,7 +22,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as DropReason from "./DropReason.ts"
-import { PeerRuntime, readNow } from "./internal/peerRuntime.ts"
+import { PeerRuntime, readNow, run } from "./internal/peerRuntime.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { PeerDropped } from "./OverlayError.ts"
 import { OverlayEvents } from "./OverlayEvents.ts"
@@ -215,7 +215,7 @@ const establish = Effect.fnUntraced(function*(
   const session = makeSession(yield* LocalNode, connection.remote, role, options, clock)
   const runtime = new PeerRuntime(session, connection, clock, events.publish)
   options.onSession?.(session, (reason) => runtime.drop(reason))
-  const fiber = yield* Effect.forkScoped(Effect.scoped(runtime.run), { startImmediately: true })
+  const fiber = yield* Effect.forkScoped(run(runtime), { startImmediately: true })
   // Runs before the fork's own finalizer, so that there still is somebody to flush the goodbye.
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
@@ -276,7 +276,7 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
   const whenRelieved = Effect.suspend(() => {
     if (session.dropReason !== undefined) return failure
     if (!session.isCongested) return Effect.void
-    runtime.relief.closeUnsafe()
+    runtime.relief.close()
     return Effect.andThen(runtime.relief.await, Effect.suspend(() => session.dropReason === undefined ? Effect.void : failure))
   })
 
@@ -302,7 +302,7 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
 
   const arrival = (lane: Lane | "any"): Effect.Effect<void> =>
     Effect.suspend(() => {
-      runtime.inbox[lane].closeUnsafe()
+      runtime.inbox[lane].close()
       return runtime.inbox[lane].await
     })
 
@@ -321,11 +321,13 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
         return whenRelieved
       }),
     sendAll: Effect.fnUntraced(function*(all) {
+      let now = runtime.now()
       for (const message of all) {
-        session.send(message, runtime.now())
+        session.send(message, now)
         if (session.isCongested || session.dropReason !== undefined) {
           runtime.after()
           yield* whenRelieved
+          now = runtime.now()
         }
       }
       runtime.after()

@@ -15,7 +15,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { resolve, ResolveError, type Resolver } from "./Resolver.ts"
+import { resolve, type ResolveError, type Resolver } from "./Resolver.ts"
 import { PeerAddress } from "./wire/PeerAddress.ts"
 import type { WireError } from "./wire/WireError.ts"
 

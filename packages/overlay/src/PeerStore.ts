@@ -20,9 +20,9 @@ import type { PeerRecord } from "./protocol/PeerTable.ts"
 import type { StorageError } from "./StorageError.ts"
 import type { PeerAddress } from "./wire/PeerAddress.ts"
 
-export type { PeerRecord } from "./protocol/PeerTable.ts"
 export { PeerType } from "./protocol/PeerBackoff.ts"
 export type { PeerQuery } from "./protocol/PeerSelection.ts"
+export type { PeerRecord } from "./protocol/PeerTable.ts"
 
 /**
  * A batch of changes. An address is in `put` or in `remove`, not in both.

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as BanListContract from "@stellar-overlay/overlay-test/contract/BanListContract"
 import * as BanList from "@stellar-overlay/overlay/BanList"
 import * as DropReason from "@stellar-overlay/overlay/DropReason"
 import { StorageError } from "@stellar-overlay/overlay/StorageError"
 import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
-import * as BanListContract from "@stellar-overlay/overlay-test/contract/BanListContract"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -21,7 +21,9 @@ const failing = () => {
   const state = { fails: false, writes: 0 }
   const guard = <A>(operation: string, effect: Effect.Effect<A, StorageError>) =>
     Effect.suspend(() =>
-      state.fails ? Effect.fail(new StorageError({ operation, reason: "Locked", detail: "database is locked" })) : effect
+      state.fails
+        ? Effect.fail(new StorageError({ operation, reason: "Locked", detail: "database is locked" }))
+        : effect
     )
   const store: BanList.BanStore = {
     loadAll: guard("loadAll", memory.loadAll),
@@ -42,8 +44,10 @@ const failing = () => {
 describe("BanList in memory", () => {
   for (const { run, title } of BanListContract.cases) {
     const stored = new Map()
-    it.effect(title, () =>
-      run(Layer.effect(BanList.BanList, Effect.suspend(() => BanList.make(BanList.makeMemoryStore(stored))))))
+    it.effect(
+      title,
+      () => run(Layer.effect(BanList.BanList, Effect.suspend(() => BanList.make(BanList.makeMemoryStore(stored)))))
+    )
   }
 })
 
@@ -74,7 +78,9 @@ describe("BanList", () => {
     Effect.gen(function*() {
       const { state, store, stored } = failing()
       const bans = yield* BanList.make(store)
-      const alerts = yield* Stream.runCollect(Stream.take(bans.alerts, 2)).pipe(Effect.forkScoped({ startImmediately: true }))
+      const alerts = yield* Stream.runCollect(Stream.take(bans.alerts, 2)).pipe(
+        Effect.forkScoped({ startImmediately: true })
+      )
       state.fails = true
       bans.ban(node(1))
       yield* TestClock.adjust("10 minutes")

@@ -62,44 +62,51 @@ describe("PeerManager, eclipse", () => {
       assert.isAbove(fill(peers, 8, Inbound).filter(isAttacker).length, 6)
     }))
 
-  it.effect("P5 with a fifth of all subnets an attacker never takes all of 8 connections, 10 000 seeds", () =>
-    Effect.gen(function*() {
-      const peers = yield* open()
-      // subnets 20.0 to 21.243: every fifth is the attacker's, who fills them as far as the bounds allow; the honest
-      // rest has one node each
-      const isHostile = (i: number) => i % 5 === 0
-      for (let i = 0; i < 500; i++) {
-        const host = (j: number) => at(`${20 + (i >> 8)}.${i & 255}.1.${j}`)
-        const count = isHostile(i) ? 32 : 1
-        peers.receivePeers(Array.from({ length: count }, (_, j) => host(j + 1)), at(`${100 + (i % 100)}.${i >> 2}.0.1`))
-      }
-      const rows = peers.all().map((row) => ({ ...row, group: row.address.subnet16 }))
-      const hostile = (address: PeerAddress) => {
-        const [high, low] = address.host.split(".").map(Number)
-        return isHostile(((high! - 20) << 8) + low!)
-      }
-      assert.isAbove(rows.filter((row) => hostile(row.address)).length, 3000)
-      const random = makeRandom()
-      const query = { due: true, maxFailures: 120, type: Inbound }
-      let eclipsed = 0
-      let taken = 0
-      for (let seed = 0; seed < 10_000; seed++) {
-        random.seed(seed)
-        const drawn = select(rows, query, {
-          size: 8,
-          nowMillis: 0,
-          mode: "diverse",
-          draw: random.service.nextDoubleUnsafe,
-          groupOf: (row) => row.group
-        })
-        const count = drawn.filter((row) => hostile(row.address)).length
-        assert.strictEqual(new Set(drawn.map((row) => row.group)).size, 8)
-        taken += count
-        if (count === 8) eclipsed++
-      }
-      assert.strictEqual(eclipsed, 0)
-      assert.approximately(taken / 10_000, 8 * 0.2, 0.05, "as many as its share of subnets, not of addresses")
-    }), 30_000)
+  it.effect(
+    "P5 with a fifth of all subnets an attacker never takes all of 8 connections, 10 000 seeds",
+    () =>
+      Effect.gen(function*() {
+        const peers = yield* open()
+        // subnets 20.0 to 21.243: every fifth is the attacker's, who fills them as far as the bounds allow; the honest
+        // rest has one node each
+        const isHostile = (i: number) => i % 5 === 0
+        for (let i = 0; i < 500; i++) {
+          const host = (j: number) => at(`${20 + (i >> 8)}.${i & 255}.1.${j}`)
+          const count = isHostile(i) ? 32 : 1
+          peers.receivePeers(
+            Array.from({ length: count }, (_, j) => host(j + 1)),
+            at(`${100 + (i % 100)}.${i >> 2}.0.1`)
+          )
+        }
+        const rows = peers.all().map((row) => ({ ...row, group: row.address.subnet16 }))
+        const hostile = (address: PeerAddress) => {
+          const [high, low] = address.host.split(".").map(Number)
+          return isHostile(((high! - 20) << 8) + low!)
+        }
+        assert.isAbove(rows.filter((row) => hostile(row.address)).length, 3000)
+        const random = makeRandom()
+        const query = { due: true, maxFailures: 120, type: Inbound }
+        let eclipsed = 0
+        let taken = 0
+        for (let seed = 0; seed < 10_000; seed++) {
+          random.seed(seed)
+          const drawn = select(rows, query, {
+            size: 8,
+            nowMillis: 0,
+            mode: "diverse",
+            draw: random.service.nextDoubleUnsafe,
+            groupOf: (row) => row.group
+          })
+          const count = drawn.filter((row) => hostile(row.address)).length
+          assert.strictEqual(new Set(drawn.map((row) => row.group)).size, 8)
+          taken += count
+          if (count === 8) eclipsed++
+        }
+        assert.strictEqual(eclipsed, 0)
+        assert.approximately(taken / 10_000, 8 * 0.2, 0.05, "as many as its share of subnets, not of addresses")
+      }),
+    30_000
+  )
 
   it.effect("P5 a second connection into a subnet waits for the first to end; configured peers do not count", () =>
     Effect.gen(function*() {
@@ -133,7 +140,9 @@ describe("PeerManager, eclipse", () => {
           peers.authenticated(address, "initiator")
         }
         peers.rememberAnchors(honest)
-        for (let i = 0; i < 2000; i++) peers.store(record({ address: at(`${100 + (i % 100)}.${i >> 3}.0.1`), type: Outbound }))
+        for (let i = 0; i < 2000; i++) {
+          peers.store(record({ address: at(`${100 + (i % 100)}.${i >> 3}.0.1`), type: Outbound }))
+        }
         peers.rememberAnchors([]) // everybody is gone, as at shutdown: the anchors stay
         assert.deepStrictEqual(keys(peers.anchors()), keys(honest))
       }))
@@ -179,7 +188,9 @@ describe("PeerManager, eclipse", () => {
         peers.helloReceived(honest, "acceptor")
         peers.ensureExists(honest, at(`66.6.${i}.1`))
       }
-      for (let i = 0; i < 100; i++) peers.receivePeers(Array.from({ length: 100 }, (_, j) => at(`20.1.${i}.${j}`)), at(`66.${i}.0.1`))
+      for (let i = 0; i < 100; i++) {
+        peers.receivePeers(Array.from({ length: 100 }, (_, j) => at(`20.1.${i}.${j}`)), at(`66.${i}.0.1`))
+      }
       assert.deepStrictEqual(peers.load(honest), before)
     }))
 })

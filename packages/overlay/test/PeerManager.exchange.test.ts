@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { core, type PeerManagerConfig } from "@stellar-overlay/overlay/PeerManagerConfig"
 import { PeerType } from "@stellar-overlay/overlay/PeerStore"
-import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import { encodeEntry } from "@stellar-overlay/overlay/wire/PeerAddress"
+import { encodeEntry, PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { Effect, Random } from "effect"
 import { addressOf, keys, local, makeRandom, open, record } from "./peerFixtures.ts"
 
@@ -59,11 +58,15 @@ describe("PeerManager, PEERS", () => {
       for (let i = 5; i < 15; i++) peers.store(record({ address: addressOf(i) }))
       peers.store(record({ address: addressOf(20), type: Outbound, numFailures: 11 }))
       peers.store(record({ address: addressOf(21), numFailures: 11 }))
-      for (const host of ["10.0.0.1", "172.16.0.1", "192.168.0.1"]) peers.store(record({ address: at(host), type: Outbound }))
+      for (const host of ["10.0.0.1", "172.16.0.1", "192.168.0.1"]) {
+        peers.store(record({ address: at(host), type: Outbound }))
+      }
       const five = peers.getPeersToSend(5, from)
       assert.deepStrictEqual(keys(five), keys([0, 1, 2, 3, 4].map(addressOf)))
       const all = peers.getPeersToSend(50, addressOf(3))
-      const expected = Array.from({ length: 15 }, (_, i) => addressOf(i)).filter((address) => address.key !== addressOf(3).key)
+      const expected = Array.from({ length: 15 }, (_, i) => addressOf(i)).filter((address) =>
+        address.key !== addressOf(3).key
+      )
       assert.deepStrictEqual(keys(all), keys(expected))
       assert.deepStrictEqual(keys(all.slice(0, 4)), keys([0, 1, 2, 4].map(addressOf)))
     }))
@@ -148,12 +151,16 @@ describe("PeerManager, PEERS", () => {
       const peers = yield* open(core)
       const all = [at("10.0.0.1"), at("127.0.0.1"), at("100.64.0.1"), at("224.0.0.1"), at("1.2.3.4", 53)]
       peers.receivePeers(all, from)
-      assert.deepStrictEqual(keys(peers.all().map((row) => row.address)), ["1.2.3.4:53", "100.64.0.1:11625", "224.0.0.1:11625"])
+      assert.deepStrictEqual(keys(peers.all().map((row) => row.address)), [
+        "1.2.3.4:53",
+        "100.64.0.1:11625",
+        "224.0.0.1:11625"
+      ])
       const testing = yield* open({ ...core, allowLocalhost: true, allowPrivate: true })
       assert.strictEqual(testing.receivePeers(all, from).added, 5)
     }))
 
-  it.effect("P3 no more than 100 addresses are taken from one message", () =>
+  it.effect("P1 no more than 100 addresses are taken from one message", () =>
     Effect.gen(function*() {
       const peers = yield* open({ ...core })
       assert.strictEqual(peers.receivePeers(Array.from({ length: 150 }, (_, i) => addressOf(i)), from).added, 100)

@@ -185,7 +185,10 @@ describe("PeerManager, the table", () => {
                 && (type === "AnyOutbound" ? row.type !== Inbound : row.type === type)
               )
               const found = peers.loadRandomPeers({ due, maxFailures, type }, 1000)
-              assert.strictEqual(expected.length, (due ? 2 : 3) * (maxFailures === 0 ? 1 : 2) * (type === "AnyOutbound" ? 2 : 1))
+              assert.strictEqual(
+                expected.length,
+                (due ? 2 : 3) * (maxFailures === 0 ? 1 : 2) * (type === "AnyOutbound" ? 2 : 1)
+              )
               assert.deepStrictEqual(keys(found.map((row) => row.address)), keys(expected.map((row) => row.address)))
             }
           }

@@ -1,6 +1,6 @@
 import { describe, it } from "@effect/vitest"
-import { makeMemory, PeerStore } from "@stellar-overlay/overlay/PeerStore"
 import * as PeerStoreContract from "@stellar-overlay/overlay-test/contract/PeerStoreContract"
+import { makeMemory, PeerStore } from "@stellar-overlay/overlay/PeerStore"
 import { Layer } from "effect"
 
 describe("PeerStore in memory", () => {

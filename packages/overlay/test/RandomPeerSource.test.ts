@@ -44,7 +44,11 @@ describe("RandomPeerSource", () => {
   it("PMG-08 what the predicate refuses is used up too, and the search ends with the batch", () => {
     const { asked, source } = fixed(10)
     const odd = (address: PeerAddress) => Number(address.host.split(".")[1]) % 2 === 1
-    assert.deepStrictEqual(source.getRandomPeers(3, odd).map((address) => address.host), ["20.1.0.1", "20.3.0.1", "20.5.0.1"])
+    assert.deepStrictEqual(source.getRandomPeers(3, odd).map((address) => address.host), [
+      "20.1.0.1",
+      "20.3.0.1",
+      "20.5.0.1"
+    ])
     assert.strictEqual(source.remaining(), 4)
     assert.deepStrictEqual(source.getRandomPeers(4, odd).map((address) => address.host), ["20.7.0.1", "20.9.0.1"])
     assert.deepStrictEqual([asked.length, source.remaining()], [1, 0])
@@ -54,18 +58,26 @@ describe("RandomPeerSource", () => {
   })
 
   it("PMG-08 rows without a host or a port are skipped", () => {
-    const found = select([record({ address: PeerAddress.make("", 80) }), record({ address: local(0) }), record({ address: local(1) })], maxFailures(10, false), {
-      size: 10,
-      nowMillis: 0,
-      mode: "window",
-      draw: () => 0,
-      groupOf: () => ""
-    })
+    const found = select(
+      [record({ address: PeerAddress.make("", 80) }), record({ address: local(0) }), record({ address: local(1) })],
+      maxFailures(10, false),
+      {
+        size: 10,
+        nowMillis: 0,
+        mode: "window",
+        draw: () => 0,
+        groupOf: () => ""
+      }
+    )
     assert.deepStrictEqual(keys(found.map((row) => row.address)), ["127.0.0.1:1"])
   })
 
   it("PDB-036 the queries of core", () => {
-    assert.deepStrictEqual(nextAttemptCutoff(PeerType.Outbound), { due: true, maxFailures: 120, type: PeerType.Outbound })
+    assert.deepStrictEqual(nextAttemptCutoff(PeerType.Outbound), {
+      due: true,
+      maxFailures: 120,
+      type: PeerType.Outbound
+    })
     assert.deepStrictEqual(maxFailures(10, true), { due: false, maxFailures: 10, type: "AnyOutbound" })
     assert.deepStrictEqual(sendQueries, [
       { due: false, maxFailures: 10, type: "AnyOutbound" },

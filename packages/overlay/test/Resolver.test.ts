@@ -33,7 +33,11 @@ const scripted = () => {
   return { answers, asked, layer, times: (host: string) => asked.filter(([name]) => name === host).map(([, at]) => at) }
 }
 
-const lists = (known: ReadonlyArray<string>, preferred: ReadonlyArray<string> = [], ipv6 = false) => ({ known, preferred, ipv6 })
+const lists = (known: ReadonlyArray<string>, preferred: ReadonlyArray<string> = [], ipv6 = false) => ({
+  known,
+  preferred,
+  ipv6
+})
 
 describe("Resolver", () => {
   it.effect("CFG-04 OVM-06 of several addresses the first IPv4 one counts, with the port asked for", () =>

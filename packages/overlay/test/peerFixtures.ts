@@ -1,6 +1,12 @@
 import { PeerManager, type PeerManagerShape } from "@stellar-overlay/overlay/PeerManager"
 import { defaults, PeerManagerConfig } from "@stellar-overlay/overlay/PeerManagerConfig"
-import { makeMemory, type PeerRecord, PeerStore, type PeerStoreShape, PeerType } from "@stellar-overlay/overlay/PeerStore"
+import {
+  makeMemory,
+  type PeerRecord,
+  PeerStore,
+  type PeerStoreShape,
+  PeerType
+} from "@stellar-overlay/overlay/PeerStore"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { Context, Effect, Layer, type Scope } from "effect"
 

@@ -70,41 +70,47 @@ const MINUTE = 60_000
  * @since 0.1.0
  */
 export const cases: ReadonlyArray<ContractCase> = [
-  rule("BAN-02 a ban holds until it is lifted, and the list is sorted", (open, same) =>
-    open((bans) =>
-      Effect.sync(() => {
-        same("nobody", bans.list(), [])
-        same("new", [bans.ban(c), bans.ban(a), bans.ban(b)], [true, true, true])
-        same("again", bans.ban(a), false)
-        same("banned", [bans.isBanned(a), bans.isBanned(node(9))], [true, false])
-        same("list", bans.list(), sorted(a, b, c))
-        same("lifted", [bans.unban(a), bans.unban(a), bans.unban(node(9))], [true, false, false])
-        same("free", bans.isBanned(a), false)
-        same("the rest", bans.list(), sorted(b, c))
-      })
-    )),
+  rule(
+    "BAN-02 a ban holds until it is lifted, and the list is sorted",
+    (open, same) =>
+      open((bans) =>
+        Effect.sync(() => {
+          same("nobody", bans.list(), [])
+          same("new", [bans.ban(c), bans.ban(a), bans.ban(b)], [true, true, true])
+          same("again", bans.ban(a), false)
+          same("banned", [bans.isBanned(a), bans.isBanned(node(9))], [true, false])
+          same("list", bans.list(), sorted(a, b, c))
+          same("lifted", [bans.unban(a), bans.unban(a), bans.unban(node(9))], [true, false, false])
+          same("free", bans.isBanned(a), false)
+          same("the rest", bans.list(), sorted(b, c))
+        })
+      )
+  ),
 
-  rule("BAN-01 BAN-02 bans and their reasons survive a restart, lifted ones do not come back", (open, same) =>
-    Effect.gen(function*() {
-      yield* open((bans) =>
-        Effect.sync(() => {
-          bans.ban(a, { reason: "operator" })
-          bans.ban(b)
-          bans.ban(c, { untilMillis: 90 * MINUTE, reason: "x".repeat(MAX_REASON_LENGTH + 1) })
-        })
-      )
-      yield* open((bans) =>
-        Effect.sync(() => {
-          same("second run", bans.list(), sorted(a, b, c))
-          same("reason", bans.bans().find((ban) => ban.nodeId === a)?.reason, "operator")
-          same("permanent", bans.bans().find((ban) => ban.nodeId === a)?.untilMillis, undefined)
-          same("until", bans.bans().find((ban) => ban.nodeId === c)?.untilMillis, 90 * MINUTE)
-          same("cut", bans.bans().find((ban) => ban.nodeId === c)?.reason.length, MAX_REASON_LENGTH)
-          bans.unban(b)
-        })
-      )
-      yield* open((bans) => Effect.sync(() => same("third run", bans.list(), sorted(a, c))))
-    })),
+  rule(
+    "BAN-01 BAN-02 bans and their reasons survive a restart, lifted ones do not come back",
+    (open, same) =>
+      Effect.gen(function*() {
+        yield* open((bans) =>
+          Effect.sync(() => {
+            bans.ban(a, { reason: "operator" })
+            bans.ban(b)
+            bans.ban(c, { untilMillis: 90 * MINUTE, reason: "x".repeat(MAX_REASON_LENGTH + 1) })
+          })
+        )
+        yield* open((bans) =>
+          Effect.sync(() => {
+            same("second run", bans.list(), sorted(a, b, c))
+            same("reason", bans.bans().find((ban) => ban.nodeId === a)?.reason, "operator")
+            same("permanent", bans.bans().find((ban) => ban.nodeId === a)?.untilMillis, undefined)
+            same("until", bans.bans().find((ban) => ban.nodeId === c)?.untilMillis, 90 * MINUTE)
+            same("cut", bans.bans().find((ban) => ban.nodeId === c)?.reason.length, MAX_REASON_LENGTH)
+            bans.unban(b)
+          })
+        )
+        yield* open((bans) => Effect.sync(() => same("third run", bans.list(), sorted(a, c))))
+      })
+  ),
 
   rule("BAN-01 clearing lifts every ban, for good", (open, same) =>
     Effect.gen(function*() {
@@ -162,53 +168,68 @@ export const cases: ReadonlyArray<ContractCase> = [
       })
     )),
 
-  rule("BAN-02 whoever listens hears of every new ban at once, until it stops listening", (open, same) =>
-    open((bans) =>
-      Effect.gen(function*() {
-        const heard: Array<string> = []
-        yield* Effect.scoped(Effect.andThen(
-          bans.onBan((ban) => heard.push(ban.nodeId)),
-          Effect.sync(() => {
-            bans.ban(a)
-            same("in the same turn", [...heard], [a])
-            bans.ban(a)
-            bans.ban(b, { untilMillis: MINUTE })
-            bans.ban(b, { untilMillis: 2 * MINUTE })
-          })
-        ))
-        bans.ban(c)
-        same("all", [...heard], [a, b, b])
-      })
-    )),
-
-  rule("BAN-04 the tenth proven violation bans for a day; dial failures, load and timeouts never do", (open, same) =>
-    Effect.gen(function*() {
-      yield* open((bans) =>
+  rule(
+    "BAN-02 whoever listens hears of every new ban at once, until it stops listening",
+    (open, same) =>
+      open((bans) =>
         Effect.gen(function*() {
-          const violation = DropReason.make("FloodCapacityExceeded", "201")
-          const harmless = ["ConnectionRefused", "ConnectTimeout", "ReadError", "PeerRejected", "IdleTimeout"] as const
-          for (let i = 0; i < 100; i++) {
-            for (const tag of harmless) same(tag, bans.recordDrop(b, DropReason.make(tag)), false)
-          }
-          for (let i = 1; i <= 9; i++) same(`violation ${i}`, bans.recordDrop(a, violation), false)
-          same("after nine", bans.isBanned(a), false)
-          same("the tenth", bans.recordDrop(a, violation), true)
-          same("banned", bans.list(), [a])
-          yield* bans.flush
+          const heard: Array<string> = []
+          yield* Effect.scoped(Effect.andThen(
+            bans.onBan((ban) => heard.push(ban.nodeId)),
+            Effect.sync(() => {
+              bans.ban(a)
+              same("in the same turn", [...heard], [a])
+              bans.ban(a)
+              bans.ban(b, { untilMillis: MINUTE })
+              bans.ban(b, { untilMillis: 2 * MINUTE })
+            })
+          ))
+          bans.ban(c)
+          same("all", [...heard], [a, b, b])
         })
       )
-      yield* TestClock.adjust("86399 seconds")
-      yield* open((bans) => Effect.sync(() => same("after a restart", bans.isBanned(a), true)))
-      yield* TestClock.adjust("1 second")
-      yield* open((bans) => Effect.sync(() => same("after a day", bans.isBanned(a), false)))
-    })),
+  ),
 
-  rule("BAN-04 what could be faked on the wire proves nothing against a key", (open, same) =>
-    open((bans) =>
-      Effect.sync(() => {
-        const fakes = ["UnexpectedMac", "UnexpectedAuthSequence", "FrameTooLarge", "CorruptXdr"] as const
-        for (let i = 0; i < 50; i++) for (const tag of fakes) bans.recordDrop(a, DropReason.make(tag))
-        same("banned", bans.list(), [])
+  rule(
+    "BAN-04 the tenth proven violation bans for a day; dial failures, load and timeouts never do",
+    (open, same) =>
+      Effect.gen(function*() {
+        yield* open((bans) =>
+          Effect.gen(function*() {
+            const violation = DropReason.make("FloodCapacityExceeded", "201")
+            const harmless = [
+              "ConnectionRefused",
+              "ConnectTimeout",
+              "ReadError",
+              "PeerRejected",
+              "IdleTimeout"
+            ] as const
+            for (let i = 0; i < 100; i++) {
+              for (const tag of harmless) same(tag, bans.recordDrop(b, DropReason.make(tag)), false)
+            }
+            for (let i = 1; i <= 9; i++) same(`violation ${i}`, bans.recordDrop(a, violation), false)
+            same("after nine", bans.isBanned(a), false)
+            same("the tenth", bans.recordDrop(a, violation), true)
+            same("banned", bans.list(), [a])
+            yield* bans.flush
+          })
+        )
+        yield* TestClock.adjust("86399 seconds")
+        yield* open((bans) => Effect.sync(() => same("after a restart", bans.isBanned(a), true)))
+        yield* TestClock.adjust("1 second")
+        yield* open((bans) => Effect.sync(() => same("after a day", bans.isBanned(a), false)))
       })
-    ))
+  ),
+
+  rule(
+    "BAN-04 what could be faked on the wire proves nothing against a key",
+    (open, same) =>
+      open((bans) =>
+        Effect.sync(() => {
+          const fakes = ["UnexpectedMac", "UnexpectedAuthSequence", "FrameTooLarge", "CorruptXdr"] as const
+          for (let i = 0; i < 50; i++) for (const tag of fakes) bans.recordDrop(a, DropReason.make(tag))
+          same("banned", bans.list(), [])
+        })
+      )
+  )
 ]

@@ -48,6 +48,8 @@ export const check = <E, R>(
     }
     return Effect.andThen(
       body(same),
-      Effect.suspend(() => (problems.length === 0 ? Effect.void : Effect.fail(new ContractFailure({ title, problems }))))
+      Effect.suspend(
+        () => (problems.length === 0 ? Effect.void : Effect.fail(new ContractFailure({ title, problems })))
+      )
     )
   })

@@ -87,15 +87,18 @@ const filters: ReadonlyArray<PeerQuery["type"]> = [
 ]
 
 const roundTrip = (id: string, name: string, type: PeerType): ContractCase =>
-  rule(`${id} PMG-04 an absent row loads as none, a stored ${name} one as it was`, (open, same) =>
-    open((store) =>
-      Effect.gen(function*() {
-        const record = make({ address: PeerAddress.make("127.0.0.1", 11625), type })
-        same("absent", yield* store.load(record.address), undefined)
-        yield* put(store, [record])
-        same("stored", plain([(yield* store.load(record.address))!]), plain([record]))
-      })
-    ))
+  rule(
+    `${id} PMG-04 an absent row loads as none, a stored ${name} one as it was`,
+    (open, same) =>
+      open((store) =>
+        Effect.gen(function*() {
+          const record = make({ address: PeerAddress.make("127.0.0.1", 11625), type })
+          same("absent", yield* store.load(record.address), undefined)
+          yield* put(store, [record])
+          same("stored", plain([(yield* store.load(record.address))!]), plain([record]))
+        })
+      )
+  )
 
 /**
  * The rules.
@@ -127,93 +130,108 @@ export const cases: ReadonlyArray<ContractCase> = [
     })
   }),
 
-  rule("PMG-04 a second write replaces the whole row, and removing an absent row is no error", (open, same) =>
-    open((store) =>
-      Effect.gen(function*() {
-        const address = addressOf(0)
-        yield* put(store, [make({ address, numFailures: 7, source: "9.8.0.0/16", anchor: true })])
-        const second = make({ address, type: PeerType.Outbound, nextAttemptMillis: 5, lastSuccessMillis: 4 })
-        yield* store.write({ put: [second], remove: [addressOf(1)] })
-        same("row", plain(yield* store.loadAll(10)), plain([second]))
-        yield* store.write({ put: [], remove: [] })
-        same("count", yield* store.count(), 1)
-      })
-    )),
+  rule(
+    "PMG-04 a second write replaces the whole row, and removing an absent row is no error",
+    (open, same) =>
+      open((store) =>
+        Effect.gen(function*() {
+          const address = addressOf(0)
+          yield* put(store, [make({ address, numFailures: 7, source: "9.8.0.0/16", anchor: true })])
+          const second = make({ address, type: PeerType.Outbound, nextAttemptMillis: 5, lastSuccessMillis: 4 })
+          yield* store.write({ put: [second], remove: [addressOf(1)] })
+          same("row", plain(yield* store.loadAll(10)), plain([second]))
+          yield* store.write({ put: [], remove: [] })
+          same("count", yield* store.count(), 1)
+        })
+      )
+  ),
 
-  rule("PMG-02 one batch inserts, replaces and removes 1 200 rows", (open, same) =>
-    open((store) =>
-      Effect.gen(function*() {
-        const rows = Array.from({ length: 1200 }, (_, i) => make({ address: addressOf(i), numFailures: i % 7 }))
-        yield* put(store, rows)
-        same("inserted", plain(yield* store.loadAll(2000)), plain(rows))
-        const changed = rows.slice(600).map((row) => ({ ...row, type: PeerType.Outbound }))
-        yield* store.write({ put: changed, remove: rows.slice(0, 600).map((row) => row.address) })
-        same("after the second batch", plain(yield* store.loadAll(2000)), plain(changed))
-      })
-    )),
+  rule(
+    "PMG-02 one batch inserts, replaces and removes 1 200 rows",
+    (open, same) =>
+      open((store) =>
+        Effect.gen(function*() {
+          const rows = Array.from({ length: 1200 }, (_, i) => make({ address: addressOf(i), numFailures: i % 7 }))
+          yield* put(store, rows)
+          same("inserted", plain(yield* store.loadAll(2000)), plain(rows))
+          const changed = rows.slice(600).map((row) => ({ ...row, type: PeerType.Outbound }))
+          yield* store.write({ put: changed, remove: rows.slice(0, 600).map((row) => row.address) })
+          same("after the second batch", plain(yield* store.loadAll(2000)), plain(changed))
+        })
+      )
+  ),
 
-  rule("P4 PMG-09 no more rows are loaded than asked for, the proven ones first", (open, same) =>
-    open((store) =>
-      Effect.gen(function*() {
-        yield* put(store, [
-          make({ address: addressOf(0), numFailures: 3 }),
-          make({ address: addressOf(1), lastSuccessMillis: 1000, numFailures: 9 }),
-          make({ address: addressOf(2), numFailures: 1 }),
-          make({ address: addressOf(3), lastSuccessMillis: 2000 })
-        ])
-        const order = (yield* store.loadAll(3)).map((row) => row.address.key)
-        same("order", order, [addressOf(3), addressOf(1), addressOf(2)].map((address) => address.key))
-      })
-    )),
+  rule(
+    "P4 PMG-09 no more rows are loaded than asked for, the proven ones first",
+    (open, same) =>
+      open((store) =>
+        Effect.gen(function*() {
+          yield* put(store, [
+            make({ address: addressOf(0), numFailures: 3 }),
+            make({ address: addressOf(1), lastSuccessMillis: 1000, numFailures: 9 }),
+            make({ address: addressOf(2), numFailures: 1 }),
+            make({ address: addressOf(3), lastSuccessMillis: 2000 })
+          ])
+          const order = (yield* store.loadAll(3)).map((row) => row.address.key)
+          same("order", order, [addressOf(3), addressOf(1), addressOf(2)].map((address) => address.key))
+        })
+      )
+  ),
 
-  rule("PDB-022 PMG-05 each of the 16 queries over 18 rows gives exactly the matching rows", (open, same) =>
-    open((store) =>
-      Effect.gen(function*() {
-        const now = yield* Clock.currentTimeMillis
-        const rows: Array<PeerRecord> = []
-        for (const nextAttemptMillis of [now - 1000, now, now + 1000]) {
-          for (const numFailures of [0, 1]) {
-            for (const type of [PeerType.Inbound, PeerType.Outbound, PeerType.Preferred]) {
-              rows.push(make({ address: addressOf(rows.length), nextAttemptMillis, numFailures, type }))
+  rule(
+    "PDB-022 PMG-05 each of the 16 queries over 18 rows gives exactly the matching rows",
+    (open, same) =>
+      open((store) =>
+        Effect.gen(function*() {
+          const now = yield* Clock.currentTimeMillis
+          const rows: Array<PeerRecord> = []
+          for (const nextAttemptMillis of [now - 1000, now, now + 1000]) {
+            for (const numFailures of [0, 1]) {
+              for (const type of [PeerType.Inbound, PeerType.Outbound, PeerType.Preferred]) {
+                rows.push(make({ address: addressOf(rows.length), nextAttemptMillis, numFailures, type }))
+              }
             }
           }
-        }
-        yield* put(store, rows)
-        for (const due of [false, true]) {
-          for (const maxFailures of [undefined, 0]) {
-            for (const type of filters) {
-              const expected = rows.filter((row) =>
-                (!due || row.nextAttemptMillis <= now)
-                && (maxFailures === undefined || row.numFailures <= maxFailures)
-                && (type === "AnyOutbound" ? row.type !== PeerType.Inbound : row.type === type)
-              )
-              const query = { due, maxFailures, type }
-              const found = yield* store.loadRandom(query, 1000)
-              same(JSON.stringify(query), keys(found), keys(expected))
-              same(`count ${JSON.stringify(query)}`, yield* store.count(query), expected.length)
+          yield* put(store, rows)
+          for (const due of [false, true]) {
+            for (const maxFailures of [undefined, 0]) {
+              for (const type of filters) {
+                const expected = rows.filter((row) =>
+                  (!due || row.nextAttemptMillis <= now)
+                  && (maxFailures === undefined || row.numFailures <= maxFailures)
+                  && (type === "AnyOutbound" ? row.type !== PeerType.Inbound : row.type === type)
+                )
+                const query = { due, maxFailures, type }
+                const found = yield* store.loadRandom(query, 1000)
+                same(JSON.stringify(query), keys(found), keys(expected))
+                same(`count ${JSON.stringify(query)}`, yield* store.count(query), expected.length)
+              }
             }
           }
-        }
-      })
-    )),
+        })
+      )
+  ),
 
-  rule("PMG-05 a window of the wanted size at a random place, decided by the Random service", (open, same) =>
-    open((store) =>
-      Effect.gen(function*() {
-        yield* put(store, Array.from({ length: 100 }, (_, i) => make({ address: addressOf(i) })))
-        const query = { due: false, maxFailures: undefined, type: PeerType.Inbound }
-        const draw = (seed: number) => Effect.map(Random.withSeed(store.loadRandom(query, 30), seed), keys)
-        const windows = new Set<string>()
-        for (let seed = 0; seed < 20; seed++) {
-          const drawn = yield* draw(seed)
-          same(`size with seed ${seed}`, new Set(drawn).size, 30)
-          windows.add(drawn.join())
-        }
-        same("different windows", windows.size > 5, true)
-        same("the same seed", yield* draw(3), yield* draw(3))
-        same("all", (yield* store.loadRandom(query, 1000)).length, 100)
-      })
-    )),
+  rule(
+    "PMG-05 a window of the wanted size at a random place, decided by the Random service",
+    (open, same) =>
+      open((store) =>
+        Effect.gen(function*() {
+          yield* put(store, Array.from({ length: 100 }, (_, i) => make({ address: addressOf(i) })))
+          const query = { due: false, maxFailures: undefined, type: PeerType.Inbound }
+          const draw = (seed: number) => Effect.map(Random.withSeed(store.loadRandom(query, 30), seed), keys)
+          const windows = new Set<string>()
+          for (let seed = 0; seed < 20; seed++) {
+            const drawn = yield* draw(seed)
+            same(`size with seed ${seed}`, new Set(drawn).size, 30)
+            windows.add(drawn.join())
+          }
+          same("different windows", windows.size > 5, true)
+          same("the same seed", yield* draw(3), yield* draw(3))
+          same("all", (yield* store.loadRandom(query, 1000)).length, 100)
+        })
+      )
+  ),
 
   rule("PMG-01 clearing deletes all rows, for good", (open, same) =>
     Effect.gen(function*() {

@@ -81,7 +81,9 @@ export const make = Effect.fnUntraced(function*(
     if (discardStored || self.has(record.address.key)) return false
     if (table.get(record.address) !== undefined) return true
     const anchor = record.anchor && anchors.size < config.maxAnchors
-    if (!table.insert({ ...record, anchor, nextAttemptMillis: restoredAttempt(record, now()) }, "gossip", true)) return false
+    if (!table.insert({ ...record, anchor, nextAttemptMillis: restoredAttempt(record, now()) }, "gossip", true)) {
+      return false
+    }
     if (anchor) {
       anchors.set(record.address.key, record.address)
       untriedAnchors.set(record.address.key, record.address)
@@ -178,7 +180,11 @@ export const make = Effect.fnUntraced(function*(
   const connectSources = connectQueries.map(sourceOf)
   const sendSources = sendQueries.map(sourceOf)
 
-  const connectCandidates: PeerManagerShape["connectCandidates"] = (type, size, { accept = () => true, outbound = [] }) => {
+  const connectCandidates: PeerManagerShape["connectCandidates"] = (
+    type,
+    size,
+    { accept = () => true, outbound = [] }
+  ) => {
     const perSubnet = new Map<string, number>()
     const occupy = (address: PeerAddress) => {
       const group = groupOf(address)
@@ -222,7 +228,10 @@ export const make = Effect.fnUntraced(function*(
     return removed
   }
 
-  const storeConfigPeers: PeerManagerShape["storeConfigPeers"] = (peers, { complete = false, startup = false } = {}) => {
+  const storeConfigPeers: PeerManagerShape["storeConfigPeers"] = (
+    peers,
+    { complete = false, startup = false } = {}
+  ) => {
     preferred = new Set(peers.preferred.map((address) => address.key))
     preferredHosts = new Set(peers.preferred.map((address) => address.host))
     const known = new Set(peers.known.map((address) => address.key))

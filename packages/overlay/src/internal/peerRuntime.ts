@@ -16,13 +16,12 @@ import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
-import type * as Scope from "effect/Scope"
 import * as DropReason from "../DropReason.ts"
 import type { OverlayEvent } from "../OverlayEvents.ts"
 import type { Now } from "../protocol/Primitives.ts"
 import type { Session, SessionEvent } from "../protocol/Session.ts"
 import type { Connection, TransportError } from "../Transport.ts"
+import { Gate } from "./gate.ts"
 
 /** How long a dropped peer may take what is still queued for it; core closes the socket 5 s after a drop. */
 export const FLUSH_TIMEOUT_MILLIS = 5000
@@ -62,18 +61,20 @@ export class PeerRuntime {
   readonly clock: Clock.Clock
   readonly publish: (event: OverlayEvent) => void
   /** Open while a batch of the lane is ready or the peer has ended. */
-  readonly inbox = { urgent: Latch.makeUnsafe(false), bulk: Latch.makeUnsafe(false), any: Latch.makeUnsafe(false) }
+  readonly inbox = { urgent: new Gate(false), bulk: new Gate(false), any: new Gate(false) }
   /** Open while there may be something to write. */
-  readonly outbox = Latch.makeUnsafe(false)
+  readonly outbox = new Gate(false)
   /** Open while the socket may be read. */
-  readonly readable = Latch.makeUnsafe(true)
+  readonly readable = new Gate(true)
   /** Open while senders need not wait. */
-  readonly relief = Latch.makeUnsafe(true)
+  readonly relief = new Gate(true)
   /** Open once the handshake is done or will never be. */
-  readonly settled = Latch.makeUnsafe(false)
+  readonly settled = new Gate(false)
+  /** Open when nothing more will be written. */
+  readonly flushed = new Gate(false)
+  /** Open when nothing more can be read. */
+  readonly inputEnded = new Gate(false)
   readonly dropped = Deferred.makeUnsafe<DropReason.DropReason>()
-  private readonly flushed = Latch.makeUnsafe(false)
-  private readonly inputEnded = Latch.makeUnsafe(false)
 
   constructor(
     session: Session,
@@ -94,118 +95,129 @@ export class PeerRuntime {
   /** Whatever went into the session: lets everybody know what came out. */
   after(): void {
     const { session } = this
-    for (const event of session.events.splice(0)) {
-      this.publish(toOverlayEvent(event, session))
-      if (event._tag === "Dropped") Deferred.doneUnsafe(this.dropped, Effect.succeed(event.reason))
-    }
+    if (session.events.length > 0) this.publishAll(session.events.splice(0))
     const ended = session.dropReason !== undefined
-    if (ended || session.isAuthenticated) this.settled.openUnsafe()
+    if (ended || session.isAuthenticated) this.settled.open()
     const urgent = ended || session.hasBatch("urgent")
     const bulk = ended || session.hasBatch("bulk")
-    if (urgent) this.inbox.urgent.openUnsafe()
-    if (bulk) this.inbox.bulk.openUnsafe()
-    if (urgent || bulk) this.inbox.any.openUnsafe()
-    if (ended || session.canRead) this.readable.openUnsafe()
-    if (ended || !session.isCongested) this.relief.openUnsafe()
-    this.outbox.openUnsafe()
+    if (urgent) this.inbox.urgent.open()
+    if (bulk) this.inbox.bulk.open()
+    if (urgent || bulk) this.inbox.any.open()
+    if (ended || session.canRead) this.readable.open()
+    if (ended || !session.isCongested) this.relief.open()
+    if (ended || session.hasOutput) this.outbox.open()
+  }
+
+  private publishAll(events: ReadonlyArray<SessionEvent>): void {
+    for (const event of events) {
+      this.publish(toOverlayEvent(event, this.session))
+      if (event._tag === "Dropped") Deferred.doneUnsafe(this.dropped, Effect.succeed(event.reason))
+    }
   }
 
   drop(reason: DropReason.DropReason): void {
     this.session.drop(reason, this.now())
     this.after()
   }
+}
 
-  /** Lives as long as the connection does. Never fails; a defect in it ends the peer with a reason of its own. */
-  readonly run: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() => {
-    const { options } = this.session
-    this.publish({ _tag: "PeerConnected", address: options.remote, role: options.role })
-    this.session.connected(this.now())
-    this.after()
-    return Effect.gen({ self: this }, function*() {
-      yield* Effect.forkScoped(this.guard(this.read))
-      yield* Effect.forkScoped(this.guard(this.write))
-      yield* Effect.forkScoped(this.guard(this.watch))
-      const reason = yield* Deferred.await(this.dropped)
-      yield* Effect.timeoutOption(this.flushed.await, FLUSH_TIMEOUT_MILLIS)
-      yield* this.connection.end
-      // Only an ERROR_MSG is worth waiting for.
-      if (DropReason.errorCode(reason) !== undefined) {
-        yield* Effect.timeoutOption(this.inputEnded.await, LINGER_MILLIS)
-      }
-    })
+/** Lives as long as the connection does. Never fails; a defect in it ends the peer with a reason of its own. */
+export const run = Effect.fnUntraced(function*(runtime: PeerRuntime): Effect.fn.Return<void> {
+  const { connection, session } = runtime
+  const { options } = session
+  runtime.publish({ _tag: "PeerConnected", address: options.remote, role: options.role })
+  session.connected(runtime.now())
+  runtime.after()
+  // Children end with this fiber.
+  yield* Effect.forkChild(guard(runtime, read(runtime)), immediately)
+  yield* Effect.forkChild(guard(runtime, write(runtime)), immediately)
+  yield* Effect.forkChild(guard(runtime, watch(runtime)), immediately)
+  const reason = yield* Deferred.await(runtime.dropped)
+  if (!runtime.flushed.isOpen) yield* Effect.timeoutOption(runtime.flushed.await, FLUSH_TIMEOUT_MILLIS)
+  yield* connection.end
+  // Only an ERROR_MSG is worth waiting for.
+  if (DropReason.errorCode(reason) !== undefined && !runtime.inputEnded.isOpen) {
+    yield* Effect.timeoutOption(runtime.inputEnded.await, LINGER_MILLIS)
+  }
+})
+
+const immediately = { startImmediately: true }
+
+const guard = (runtime: PeerRuntime, loop: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.catchCause(loop, (cause) => {
+    if (Cause.hasInterruptsOnly(cause)) return Effect.void
+    runtime.drop(DropReason.make("Defect", Cause.pretty(cause).split("\n")[0] ?? "unknown"))
+    runtime.flushed.open()
+    return Effect.logError("A defect ended a peer", cause)
   })
 
-  private guard(loop: Effect.Effect<void, TransportError>): Effect.Effect<void> {
-    return Effect.catchCause(loop, (cause) => {
-      if (Cause.hasInterruptsOnly(cause)) return Effect.void
-      this.drop(DropReason.make("Defect", Cause.pretty(cause).split("\n")[0] ?? "unknown"))
-      this.flushed.openUnsafe()
-      return Effect.logError("A defect ended a peer", cause)
-    })
-  }
-
-  private readonly read: Effect.Effect<void, TransportError> = Effect.gen({ self: this }, function*() {
-    const { connection, session } = this
+const read = Effect.fnUntraced(
+  function*(runtime: PeerRuntime): Effect.fn.Return<void, TransportError> {
+    const { connection, session } = runtime
     while (true) {
       if (session.dropReason === undefined) {
         if (!session.canRead) {
-          this.readable.closeUnsafe()
-          yield* this.readable.await
+          runtime.readable.close()
+          yield* runtime.readable.await
         }
         if (session.hasBacklog) {
-          session.process(this.now())
-          this.after()
+          session.process(runtime.now())
+          runtime.after()
           if (session.hasBacklog) yield* Effect.yieldNow
           continue
         }
       }
       const chunks = yield* connection.pull
       if (session.dropReason !== undefined) continue
-      const now = this.now()
+      const now = runtime.now()
       for (const chunk of chunks) session.receive(chunk, now)
-      this.after()
+      runtime.after()
     }
-  }).pipe(
-    Effect.catch((error: TransportError) => {
-      this.inputEnded.openUnsafe()
-      this.drop(this.session.readFailure(error.kind === "Eof", error.detail))
+  },
+  (loop, runtime) =>
+    Effect.catch(loop, (error: TransportError) => {
+      runtime.inputEnded.open()
+      runtime.drop(runtime.session.readFailure(error.kind === "Eof", error.detail))
       return Effect.void
     })
-  )
+)
 
-  private readonly write: Effect.Effect<void, TransportError> = Effect.gen({ self: this }, function*() {
-    const { connection, session } = this
+const write = Effect.fnUntraced(
+  function*(runtime: PeerRuntime): Effect.fn.Return<void, TransportError> {
+    const { connection, session } = runtime
     while (true) {
-      const slab = session.nextWrite(this.now())
+      const slab = session.nextWrite(runtime.now())
       if (slab !== undefined) {
         yield* connection.write([slab])
-        session.wrote(this.now())
-        this.after()
+        session.wrote(runtime.now())
+        runtime.after()
         continue
       }
       if (session.dropReason !== undefined) break
-      this.outbox.closeUnsafe()
-      yield* this.outbox.await
+      runtime.outbox.close()
+      yield* runtime.outbox.await
+      // Whoever queued something may queue more in this turn: one write for all of it.
+      yield* Effect.yieldNow
     }
-    this.flushed.openUnsafe()
-  }).pipe(
-    Effect.catch((error: TransportError) => {
-      this.flushed.openUnsafe()
-      this.drop(DropReason.make("WriteError", error.detail))
+    runtime.flushed.open()
+  },
+  (loop, runtime) =>
+    Effect.catch(loop, (error: TransportError) => {
+      runtime.flushed.open()
+      runtime.drop(DropReason.make("WriteError", error.detail))
       return Effect.void
     })
-  )
+)
 
-  private readonly watch: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
-    const { session } = this
-    while (session.dropReason === undefined) {
-      const wait = session.nextDeadline - this.now().millis
-      // Whole milliseconds: a rest smaller than the clock's unit would be slept for over and over.
-      if (wait > 0) yield* Effect.sleep(Math.ceil(wait))
-      else {
-        session.tick(this.now())
-        this.after()
-      }
+const watch = Effect.fnUntraced(function*(runtime: PeerRuntime): Effect.fn.Return<void> {
+  const { session } = runtime
+  while (session.dropReason === undefined) {
+    const wait = session.nextDeadline - runtime.now().millis
+    // Whole milliseconds: a rest smaller than the clock's unit would be slept for over and over.
+    if (wait > 0) yield* Effect.sleep(Math.ceil(wait))
+    else {
+      session.tick(runtime.now())
+      runtime.after()
     }
-  })
-}
+  }
+})

@@ -124,7 +124,10 @@ export const make = Effect.fnUntraced(
     const pause = () =>
       consecutive === 0
         ? options.intervalMillis
-        : Math.max(options.intervalMillis, Math.min(RETRY_BASE_MILLIS * 2 ** Math.min(consecutive - 1, 16), RETRY_MAX_MILLIS))
+        : Math.max(
+          options.intervalMillis,
+          Math.min(RETRY_BASE_MILLIS * 2 ** Math.min(consecutive - 1, 16), RETRY_MAX_MILLIS)
+        )
     const loop = Effect.suspend(() => {
       if (idle()) waiting.closeUnsafe()
       else waiting.openUnsafe()

@@ -376,6 +376,13 @@ export class OutboundQueues {
     return hashesIn(this.#lanes[priority].bytes, this.#lanes[priority].length)
   }
 
+  /** Whether anything waits that is not in the write under way. */
+  get hasWaiting(): boolean {
+    if (this.#direct.length > 0) return true
+    for (const lane of this.#lanes) if (lane.length > lane.inFlight) return true
+    return false
+  }
+
   /** Direct messages waiting. */
   get directLength(): number {
     return this.#direct.length

@@ -208,6 +208,11 @@ export class Session {
       || queues.hashesOf(Priority.Demand) > half || queues.hashesOf(Priority.Advert) > half
   }
 
+  /** Whether messages wait to be written; not all of them may have credit. */
+  get hasOutput(): boolean {
+    return this.queues.hasWaiting
+  }
+
   /** When `tick` is due, in monotonic milliseconds. */
   get nextDeadline(): number {
     return this.liveness.nextDeadline

@@ -116,13 +116,13 @@ describe("bounds", () => {
     assert.deepStrictEqual(defaults, { maxRecords: 262_144, maxIdleMillis: 600_000, maxPeers: 1024 })
   })
 
-  it("FLD-01 A7 a million distinct messages in a standing ledger keep 5000 records, and those in use stay", () => {
+  it("FLD-01 A7 400,000 distinct messages in a standing ledger keep 5000 records, and those in use stay", () => {
     const floodgate = gate({ maxRecords: 5000 })
     const key = new Uint8Array(32)
     const words = new DataView(key.buffer)
     const honest = hash(0)
     floodgate.addRecord(honest, nodeId(0), 1, 0)
-    for (let n = 1; n <= 1_000_000; n++) {
+    for (let n = 1; n <= 400_000; n++) {
       words.setUint32(0, Math.imul(n, 0x9e3779b1))
       words.setUint32(28, n)
       floodgate.addRecord(key, nodeId(1), 1, 0)
@@ -132,7 +132,7 @@ describe("bounds", () => {
       }
     }
     assert.strictEqual(floodgate.size, 5000)
-    assert.strictEqual(floodgate.evicted, 1_000_000 + 1 - 5000)
+    assert.strictEqual(floodgate.evicted, 400_000 + 1 - 5000)
     assert.isTrue(floodgate.has(key), "the newest is there")
   })
 

@@ -31,12 +31,20 @@ describe("PeerBackoff", () => {
     const now = 1_700_000_000_000
     assert.deepStrictEqual(applyBackoff(7, "HardReset", now, HIGHEST), { numFailures: 0, nextAttemptMillis: now })
     assert.deepStrictEqual(applyBackoff(7, "Reset", now, HIGHEST), { numFailures: 0, nextAttemptMillis: now + 10_000 })
-    assert.deepStrictEqual(applyBackoff(0, "Increase", now, HIGHEST), { numFailures: 1, nextAttemptMillis: now + 20_000 })
-    assert.deepStrictEqual(applyBackoff(8, "Increase", now, HIGHEST), { numFailures: 9, nextAttemptMillis: now + 5_120_000 })
+    assert.deepStrictEqual(applyBackoff(0, "Increase", now, HIGHEST), {
+      numFailures: 1,
+      nextAttemptMillis: now + 20_000
+    })
+    assert.deepStrictEqual(applyBackoff(8, "Increase", now, HIGHEST), {
+      numFailures: 9,
+      nextAttemptMillis: now + 5_120_000
+    })
     assert.deepStrictEqual(applyBackoff(119, "Increase", now, 0), { numFailures: 120, nextAttemptMillis: now + 1000 })
   })
 
-  const table: ReadonlyArray<readonly [row: PeerType, preferred: number, known: number, unknown: number, inbound: number]> = [
+  const table: ReadonlyArray<
+    readonly [row: PeerType, preferred: number, known: number, unknown: number, inbound: number]
+  > = [
     [Inbound, Preferred, Outbound, Outbound, Inbound],
     [Outbound, Preferred, Outbound, Outbound, Outbound],
     [Preferred, Preferred, Outbound, Preferred, Outbound]

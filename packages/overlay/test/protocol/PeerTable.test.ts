@@ -54,7 +54,9 @@ describe("PeerTable", () => {
 
   it("P4 one target subnet has no more than its share, whoever tells of it", () => {
     const table = make(defaultLimits)
-    for (let i = 0; i < 1000; i++) table.insert(record(`20.1.${i >> 8}.${i & 255}`, { source: `${i % 200}.0.0.0/16` }), "gossip")
+    for (let i = 0; i < 1000; i++) {
+      table.insert(record(`20.1.${i >> 8}.${i & 255}`, { source: `${i % 200}.0.0.0/16` }), "gossip")
+    }
     assert.strictEqual(table.size, 32)
     assert.strictEqual(table.countOfTarget("20.1.0.0/16"), 32)
   })
@@ -121,7 +123,9 @@ describe("PeerTable", () => {
 
   it("P6 an anchor is never displaced", () => {
     const table = make(small)
-    for (const host of ["20.1.0.1", "20.1.0.2", "20.1.0.3"]) table.insert(record(host, { anchor: true, numFailures: 99 }), "gossip")
+    for (const host of ["20.1.0.1", "20.1.0.2", "20.1.0.3"]) {
+      table.insert(record(host, { anchor: true, numFailures: 99 }), "gossip")
+    }
     assert.isFalse(table.insert(record("20.1.0.4", { lastSuccessMillis: 1 }), "own"))
   })
 
@@ -157,7 +161,10 @@ describe("PeerTable", () => {
         const row = table.get(PeerAddress.make(host, 11625))
         const what = below(10)
         if (row === undefined) {
-          table.insert(record(host, { source: `${below(4)}.0.0.0/16` }), what < 8 ? "gossip" : what === 8 ? "own" : "configured")
+          table.insert(
+            record(host, { source: `${below(4)}.0.0.0/16` }),
+            what < 8 ? "gossip" : what === 8 ? "own" : "configured"
+          )
         } else if (what < 3) table.remove(row.address)
         else if (what < 8) table.update(row, { numFailures: below(3) })
         else table.update(row, { lastSuccessMillis: 1, type: PeerType.Outbound })

@@ -236,9 +236,9 @@ describe("credit", () => {
     return { pair, sides, below }
   }
 
-  it("FLC-02 FLC-03 PEE-20 is conserved exactly over 200 random conversations of 250 steps, and all comes back in the end", () => {
+  it("FLC-02 FLC-03 PEE-20 is conserved exactly over 120 random conversations of 250 steps, and all comes back in the end", () => {
     let traffic = 0
-    for (let seed = 1; seed <= 200; seed++) {
+    for (let seed = 1; seed <= 120; seed++) {
       const { pair, sides } = run(seed)
       for (let moved = true; moved;) {
         moved = false
@@ -271,11 +271,11 @@ describe("credit", () => {
         traffic += to.processed[0]
       }
     }
-    assert.isAbove(traffic, 5000)
+    assert.isAbove(traffic, 3000)
   })
 
   it("PEE-20 CON-05 an end at any moment: settling afterwards is harmless, in any order, and grants nothing", () => {
-    for (let seed = 1; seed <= 100; seed++) {
+    for (let seed = 1; seed <= 60; seed++) {
       const { below, pair, sides } = run(seed)
       const side = sides[below(2)]!
       const flush = () => {

@@ -1,0 +1,368 @@
+/**
+ * Messages to everyone, once: SCP in full, transactions by advert and demand.
+ *
+ * A message that arrives is hashed before anything else is done with it. A copy of one that is being processed is dropped;
+ * the floodgate notes who sent it; the host judges it in batches; what the host wants relayed goes to every authenticated
+ * peer that neither sent it nor was told. Being known to the gate and being processed are different facts: a duplicate
+ * reaches the host when no copy of it is under way.
+ *
+ * The gate's keys are SHA-256 of the message, where stellar-core uses BLAKE2b-256: the keys never leave the node, and
+ * SHA-256 costs a twentieth here.
+ *
+ * Implements protocol.md section 5 (stellar-core: `Floodgate.cpp`, `TxAdverts.cpp`, `TxDemandsManager.cpp`).
+ *
+ * @since 0.1.0
+ */
+import { isReadonlyArrayNonEmpty, type NonEmptyReadonlyArray } from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import { readNow } from "./internal/peerRuntime.ts"
+import { ItemFetcher } from "./ItemFetcher.ts"
+import { LocalNode } from "./LocalNode.ts"
+import { OverlayHost, type ScpVerdict } from "./OverlayHost.ts"
+import type { Peer } from "./Peer.ts"
+import { Peers } from "./Peers.ts"
+import { AdvertHistories } from "./protocol/AdvertHistory.ts"
+import { DemandAnswers } from "./protocol/DemandAnswers.ts"
+import type { DemandPeer } from "./protocol/DemandOrder.ts"
+import * as Floodgate from "./protocol/Floodgate.ts"
+import * as FloodRates from "./protocol/FloodRates.ts"
+import { MessageRecords } from "./protocol/MessageRecords.ts"
+import { ScheduledMessages } from "./protocol/ScheduledMessages.ts"
+import { TxAdverts } from "./protocol/TxAdverts.ts"
+import * as TxDemands from "./protocol/TxDemands.ts"
+import type { NodeId } from "./wire/NodeId.ts"
+import {
+  FloodAdvert,
+  FloodDemand,
+  type ScpMessage,
+  type StellarMessage,
+  type Transaction
+} from "./wire/StellarMessage.ts"
+
+/**
+ * What the service does.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FloodShape {
+  /**
+   * Tells every authenticated peer that does not know it: a transaction by advert, anything else in full. The number of
+   * peers newly told.
+   */
+  readonly broadcast: (message: StellarMessage) => number
+  /** Forgets what was flooded before a ledger (protocol.md 5.1). */
+  readonly clearBelow: (ledgerSeq: number) => void
+  /** A ledger closed: adopts its rates. */
+  readonly ledgerChanged: () => void
+  readonly gate: Floodgate.Floodgate
+  readonly demands: TxDemands.TxDemands
+  /** Unique and duplicate messages, of all peers together. */
+  readonly records: MessageRecords
+  readonly stats: FloodStats
+}
+
+/**
+ * Counters of the whole node; those of the machines are with the machines.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FloodStats {
+  /** Broadcasts that told at least one peer (`overlay.message.broadcast`). */
+  broadcasts: number
+  /** Messages sent by broadcasts, not counting adverts (`overlay.flood.broadcast`). */
+  sent: number
+  /** Copies dropped while another was being processed. */
+  alreadyScheduled: number
+  scpDiscarded: number
+  /** Milliseconds from the first demand of a transaction to its arrival: number and sum. */
+  pulls: number
+  pullMillis: number
+}
+
+interface FloodPeer extends DemandPeer {
+  readonly peer: Peer
+  readonly answers: DemandAnswers
+}
+
+/**
+ * The service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Flood extends Context.Service<Flood, FloodShape>()("@stellar-overlay/overlay/Flood") {
+  /**
+   * Floods through `Peers` what the host approves of.
+   *
+   * @since 0.1.0
+   */
+  static readonly layer: Layer.Layer<Flood, never, Peers | ItemFetcher | OverlayHost | LocalNode> = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+const make = Effect.gen(function*() {
+  const { config, crypto } = yield* LocalNode
+  const peers = yield* Peers
+  const fetcher = yield* ItemFetcher
+  const host = yield* OverlayHost
+  const clock = yield* Clock.Clock
+  const random = yield* Random.Random
+  const draw = () => random.nextDoubleUnsafe()
+  const millis = () => readNow(clock).millis
+  const keyOf = (message: StellarMessage) => crypto.sha256(message.bytes)
+
+  const gate = new Floodgate.Floodgate(draw, { ...Floodgate.defaults, maxRecords: config.maxFloodRecords })
+  const scheduled = new ScheduledMessages(draw)
+  const records = new MessageRecords(draw)
+  const demands = new TxDemands.TxDemands(draw, {
+    ...TxDemands.defaults,
+    backoffMillis: config.floodDemandBackoffDelayMillis
+  })
+  const histories = new AdvertHistories(draw)
+  const flooded = new Map<Peer, FloodPeer>()
+  const stats: FloodStats = { broadcasts: 0, sent: 0, alreadyScheduled: 0, scpDiscarded: 0, pulls: 0, pullMillis: 0 }
+  /** Opened when an advert's deadline may have become the earliest. */
+  const advertQueued = Latch.makeUnsafe(false)
+
+  const makeLimits = () =>
+    FloodRates.make({
+      opRatePerLedger: config.floodOpRatePerLedger,
+      sorobanRatePerLedger: config.floodSorobanRatePerLedger,
+      advertPeriodMillis: config.floodAdvertPeriodMillis,
+      demandPeriodMillis: config.floodDemandPeriodMillis,
+      txPeriodMillis: config.floodTxPeriodMillis,
+      sorobanTxPeriodMillis: config.floodTxPeriodMillis
+    }, host.ledger())
+  let limits = makeLimits()
+
+  // ------------------------------------------------------------------------------------------------- telling
+
+  const sendAdvert = (peer: Peer, hashes: ReadonlyArray<Uint8Array> | undefined): void => {
+    if (hashes !== undefined) peer.offer(FloodAdvert.make({ hashes }))
+  }
+
+  const broadcast = (message: StellarMessage, key = keyOf(message)): number => {
+    const now = millis()
+    const told = gate.broadcast(key, peers.authenticated(), host.ledger().trackingIndex, now)
+    if (told.length === 0) return 0
+    stats.broadcasts++
+    if (message._tag === "Transaction") {
+      const hash = crypto.sha256(message.envelope)
+      for (const peer of told) sendAdvert(peer, flooded.get(peer)?.adverts.advertise(hash, now))
+      advertQueued.openUnsafe()
+    } else {
+      const kept = message.retain()
+      for (const peer of told) peer.offer(kept)
+      stats.sent += told.length
+    }
+    return told.length
+  }
+
+  // ----------------------------------------------------------------------------------------------- SCP messages
+
+  /** Keys of the messages that are not being processed already; those messages move to the front of `messages`. */
+  const schedule = <M extends StellarMessage>(peer: Peer, messages: Array<M>): Array<Uint8Array> => {
+    const keys: Array<Uint8Array> = []
+    let kept = 0
+    for (const message of messages) {
+      const key = keyOf(message)
+      records.record(message.type, key, message.size, peer.session.stats)
+      if (!scheduled.begin(key)) {
+        stats.alreadyScheduled++
+        continue
+      }
+      messages[kept++] = message
+      keys.push(key)
+    }
+    messages.length = kept
+    return keys
+  }
+
+  const endAll = (keys: ReadonlyArray<Uint8Array>) =>
+    Effect.sync(() => {
+      for (const key of keys) scheduled.end(key)
+    })
+
+  const actOn = (message: ScpMessage, key: Uint8Array, verdict: ScpVerdict | undefined): void => {
+    switch (verdict?._tag) {
+      case "relay":
+        broadcast(message, key)
+        break
+      case "hold":
+        fetcher.fetchFor(message.retain(), verdict)
+        break
+      default:
+        stats.scpDiscarded++
+        gate.forgetRecord(key)
+    }
+  }
+
+  const judgeScp = (messages: NonEmptyReadonlyArray<ScpMessage>, keys: ReadonlyArray<Uint8Array>, from: NodeId) =>
+    Effect.map(host.receiveScp(messages, from), (verdicts) => {
+      messages.forEach((message, i) => actOn(message, keys[i]!, verdicts[i]))
+    })
+
+  const receiveScp = (peer: Peer, messages: Array<ScpMessage>): Effect.Effect<void> | undefined => {
+    const keys = schedule(peer, messages)
+    if (!isReadonlyArrayNonEmpty(messages)) return undefined
+    const { trackingIndex } = host.ledger()
+    const now = millis()
+    for (const key of keys) gate.addRecord(key, peer.id, trackingIndex, now)
+    return Effect.ensuring(judgeScp(messages, keys, peer.id), endAll(keys))
+  }
+
+  // ---------------------------------------------------------------------------------------------- transactions
+
+  const receiveTransactions = (peer: Peer, messages: Array<Transaction>): Effect.Effect<void> | undefined => {
+    const keys = schedule(peer, messages)
+    if (!isReadonlyArrayNonEmpty(messages)) return undefined
+    const { trackingIndex } = host.ledger()
+    const now = millis()
+    const hashes = messages.map((message, i) => {
+      const hash = crypto.sha256(message.envelope)
+      gate.addRecord(keys[i]!, peer.id, trackingIndex, now)
+      const latency = demands.recvTransaction(hash, peer.id, now)
+      if (latency?.total !== undefined) {
+        stats.pulls++
+        stats.pullMillis += latency.total
+      }
+      if (latency?.peer !== undefined) peer.session.stats.pullLatency.record(latency.peer, now)
+      return hash
+    })
+    return host.receiveTransactions(messages, hashes, peer.id).pipe(
+      Effect.map((verdicts) => {
+        messages.forEach((message, i) => {
+          const verdict = verdicts[i] ?? "rejected"
+          if (demands.recordVerdict(verdict)) gate.forgetRecord(keys[i]!)
+          else if (verdict === "pending") broadcast(message, keys[i])
+        })
+      }),
+      Effect.ensuring(endAll(keys))
+    )
+  }
+
+  const receiveDemand = (peer: Peer, demand: FloodDemand, answers: DemandAnswers): void => {
+    const now = millis()
+    for (const hash of demand.hashes) {
+      if (!answers.answer(hash, host.transactionStatus(hash), now)) continue
+      const transaction = host.transaction(hash)
+      if (transaction !== undefined) peer.offer(transaction)
+    }
+  }
+
+  const demandSome = (): void => {
+    if (!host.ledger().isSynced) return
+    const found = demands.run(millis(), [...flooded.values()], limits.maxDemandSize, host.transactionStatus)
+    for (const { hashes, peer: { peer }, timeouts } of found) {
+      peer.session.stats.demandTimeouts += timeouts
+      peer.offer(FloodDemand.make({ hashes }))
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------ wiring
+
+  yield* peers.handle({
+    connected: (peer) => {
+      flooded.set(peer, {
+        peer,
+        id: peer.id,
+        outbound: peer.role === "initiator",
+        group: peer.address.subnet16,
+        adverts: new TxAdverts(limits, histories.open()),
+        answers: new DemandAnswers(draw)
+      })
+    },
+    disconnected: (peer) => {
+      flooded.get(peer)?.adverts.shutdown()
+      flooded.delete(peer)
+    },
+    received: (peer, messages) => {
+      const state = flooded.get(peer)
+      if (state === undefined) return undefined
+      const scp: Array<ScpMessage> = []
+      const transactions: Array<Transaction> = []
+      for (const message of messages) {
+        switch (message._tag) {
+          case "ScpMessage":
+            scp.push(message)
+            break
+          case "Transaction":
+            transactions.push(message)
+            break
+          case "FloodAdvert":
+            records.record(message.type, keyOf(message), message.size, peer.session.stats)
+            state.adverts.queueIncomingAdvert(message, host.ledger().trackingIndex)
+            break
+          case "FloodDemand":
+            records.record(message.type, keyOf(message), message.size, peer.session.stats)
+            receiveDemand(peer, message, state.answers)
+            break
+          case "TxSet":
+          case "GeneralizedTxSet":
+          case "ScpQuorumSet":
+            records.record(message.type, keyOf(message), message.size, peer.session.stats)
+            break
+        }
+      }
+      const first = scp.length > 0 ? receiveScp(peer, scp) : undefined
+      const second = transactions.length > 0 ? receiveTransactions(peer, transactions) : undefined
+      return first !== undefined && second !== undefined ? Effect.andThen(first, second) : first ?? second
+    }
+  })
+
+  fetcher.knownBy((key) => gate.getPeersKnows(key, peers.authenticated()))
+  yield* fetcher.deliverTo((messages) => {
+    if (!isReadonlyArrayNonEmpty(messages)) return Effect.void
+    return judgeScp(messages, messages.map(keyOf), messages[0].nodeId)
+  })
+
+  yield* Effect.gen(function*() {
+    let demandAt = millis()
+    while (true) {
+      advertQueued.closeUnsafe()
+      const now = millis()
+      let next = demandAt
+      for (const { adverts, peer } of flooded.values()) {
+        sendAdvert(peer, adverts.tick(now))
+        next = Math.min(next, adverts.nextDeadline ?? Infinity)
+      }
+      if (now >= demandAt) {
+        demandSome()
+        demandAt = now + limits.demandPeriodMillis
+      } else yield* Effect.raceFirst(Effect.sleep(Math.ceil(next - now)), advertQueued.await)
+    }
+  }).pipe(Effect.forkScoped)
+
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      gate.shutdown()
+      demands.shutdown()
+      for (const { adverts } of flooded.values()) adverts.shutdown()
+    })
+  )
+
+  return Flood.of({
+    broadcast: (message) => broadcast(message),
+    clearBelow: (ledgerSeq) => {
+      gate.clearBelow(ledgerSeq)
+      for (const { adverts } of flooded.values()) adverts.clearBelow(ledgerSeq)
+    },
+    ledgerChanged: () => {
+      limits = makeLimits()
+      for (const { adverts } of flooded.values()) adverts.updateLimits(limits)
+    },
+    gate,
+    demands,
+    records,
+    stats
+  })
+})
