@@ -10,8 +10,8 @@
  * | 70 | a bug of this program |
  * | 130 | interrupted before there was a result |
  */
-import * as Data from "effect/Data"
 import * as DropReason from "@stellar-overlay/overlay/DropReason"
+import * as Data from "effect/Data"
 
 export const ExitCode = { Ok: 0, Usage: 2, Unreachable: 3, Rejected: 4, Bug: 70, Interrupted: 130 } as const
 

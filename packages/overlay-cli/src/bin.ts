@@ -47,10 +47,13 @@ const program = Effect.gen(function*() {
   Effect.provide(NodeServices.layer),
   Effect.provideService(Screen, screen),
   Effect.provideService(Logger.CurrentLoggers, loggers(screen)),
-  Effect.provideService(CliOutput.Formatter, CliOutput.defaultFormatter({
-    colors: NodeScreen.wantsColors(stdout, process.env),
-    globalFlags: "summary"
-  }))
+  Effect.provideService(
+    CliOutput.Formatter,
+    CliOutput.defaultFormatter({
+      colors: NodeScreen.wantsColors(stdout, process.env),
+      globalFlags: "summary"
+    })
+  )
 )
 
 NodeRuntime.runMain(program, {

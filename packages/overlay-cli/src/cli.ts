@@ -34,7 +34,10 @@ const bug = (cause: Cause.Cause<unknown>): Effect.Effect<ExitCode> =>
   Effect.gen(function*() {
     const screen = yield* Screen
     const lines = Cause.pretty(cause).split("\n").map((line) => [`  ${line.trimEnd()}`])
-    yield* screen.note([[red("error"), ": this is a bug in stellar-overlay; please report it with these lines"], ...lines])
+    yield* screen.note([
+      [red("error"), ": this is a bug in stellar-overlay; please report it with these lines"],
+      ...lines
+    ])
     return ExitCode.Bug
   })
 

@@ -116,7 +116,9 @@ describe("Validator", () => {
       const fromB: Array<StellarMessage> = []
       for (const message of said) for (const action of b.receive(message, 0)) fromB.push(action.message)
       const wants = fromB.find((message) => message instanceof GetTxSet)!
-      for (const { message } of a.receive(wants, 0)) for (const action of b.receive(message, 0)) fromB.push(action.message)
+      for (const { message } of a.receive(wants, 0)) {
+        for (const action of b.receive(message, 0)) fromB.push(action.message)
+      }
       const confirm = fromB.find((message) => message instanceof ScpMessage && message.statementType === "CONFIRM")!
       const answer = a.receive(confirm, 0).map(({ message }) => message instanceof ScpMessage && message.statementType)
       assert.includeMembers(answer, ["CONFIRM", "EXTERNALIZE"])

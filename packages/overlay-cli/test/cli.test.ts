@@ -1,8 +1,12 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { NodeIdentity } from "@stellar-overlay/overlay/NodeIdentity"
 import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
 import { Effect, Layer, Redacted } from "effect"
 import { readFileSync } from "node:fs"
+import { run } from "../src/cli.ts"
+import { render } from "../src/render/Line.ts"
+import { console, Screen } from "../src/render/Screen.ts"
 import { VERSION } from "../src/version.ts"
 import { cli, objects } from "./support.ts"
 
@@ -64,6 +68,26 @@ describe("stellar-overlay", () => {
         assert.deepStrictEqual(out, [])
       }))
   }
+
+  it.effect("CFG-06 a defect is owned up to, and exits 70", () =>
+    Effect.gen(function*() {
+      const notes: Array<string> = []
+      const broken: Screen = {
+        ...console,
+        print: () => Effect.die(new Error("printer on fire\x1b[2J")),
+        note: (lines) =>
+          Effect.sync(() => {
+            for (const line of lines) notes.push(render(line, { colors: false }))
+          })
+      }
+      const code = yield* run(["keygen"]).pipe(
+        Effect.provideService(Screen, broken),
+        Effect.provide(NodeServices.layer)
+      )
+      assert.strictEqual(code, 70)
+      assert.match(notes[0]!, /this is a bug in stellar-overlay/)
+      assert.match(notes[1]!, /printer on fire\\x1b\[2J/)
+    }))
 
   it.effect("O6 an argument that is quoted back is escaped", () =>
     Effect.gen(function*() {

@@ -52,11 +52,13 @@ describe("decode", () => {
         Buffer.from(bytes).toString("base64url")
       ]
       const body = frame(grant).subarray(4)
-      for (const [bytes, expected] of [
-        [grant.bytes, { kind: "message", offset: 0, message: grantJson }],
-        [frame(grant), { kind: "frame", offset: 0, ...envelope, message: grantJson }],
-        [body, { kind: "authenticated", offset: 0, ...envelope, message: grantJson }]
-      ] as const) {
+      for (
+        const [bytes, expected] of [
+          [grant.bytes, { kind: "message", offset: 0, message: grantJson }],
+          [frame(grant), { kind: "frame", offset: 0, ...envelope, message: grantJson }],
+          [body, { kind: "authenticated", offset: 0, ...envelope, message: grantJson }]
+        ] as const
+      ) {
         for (const form of forms(bytes)) {
           const { code, err, out } = yield* cli(["decode", "--json", form])
           assert.deepStrictEqual(err, [])
@@ -79,7 +81,9 @@ describe("decode", () => {
 
   it.effect("reads several frames from standard input, as raw bytes or as text", () =>
     Effect.gen(function*() {
-      const frames = new Uint8Array(Buffer.concat([frame(grant), frame(error), frame(GetScpState.make({ ledgerSeq: 9 }))]))
+      const frames = new Uint8Array(
+        Buffer.concat([frame(grant), frame(error), frame(GetScpState.make({ ledgerSeq: 9 }))])
+      )
       for (const input of [frames, Buffer.from(hex(frames)), Buffer.from(`${hex(frames)}\n`)]) {
         const { code, out } = yield* cli(["decode", "-", "--json"], new Uint8Array(input))
         assert.strictEqual(code, 0)
@@ -97,7 +101,10 @@ describe("decode", () => {
         [hex(grant.bytes).slice(0, -2) + "d200000000", /byte 12 of 16/],
         [`${hex(error.bytes).slice(0, -2)}01`, /byte 15 of 16, StellarMessage.*padding/],
         [hex(inFrame), /byte 20 of 88, StellarMessage.*1001/],
-        [hex(frame(grant)).replace(/^80000038/, "80000039"), /byte 60 of 60, Frame\.body: 57 bytes were announced and 56 are there/],
+        [
+          hex(frame(grant)).replace(/^80000038/, "80000039"),
+          /byte 60 of 60, Frame\.body: 57 bytes were announced and 56 are there/
+        ],
         ["80000000", /byte 0 of 4, Frame\.mark: announces a body of 0 bytes/],
         [`${hex(frame(grant))}8000`, /byte 62 of 62, Frame\.mark/],
         [`80000004${"00000001"}`, /byte 4 of 8, AuthenticatedMessage\.v/]
@@ -131,11 +138,13 @@ describe("decode", () => {
 
   it.effect("text that is no encoding, or nothing at all, is refused with the character at fault", () =>
     Effect.gen(function*() {
-      for (const [input, says] of [
-        ["abc%def", /neither hexadecimal nor base64 at character 3/],
-        ["0x123", /even number of digits/],
-        ["   ", /nothing to decode/]
-      ] as const) {
+      for (
+        const [input, says] of [
+          ["abc%def", /neither hexadecimal nor base64 at character 3/],
+          ["0x123", /even number of digits/],
+          ["   ", /nothing to decode/]
+        ] as const
+      ) {
         const { code, err } = yield* cli(["decode", input])
         assert.strictEqual(code, 2)
         assert.match(err[0]!, says)

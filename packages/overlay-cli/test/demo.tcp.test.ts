@@ -124,7 +124,10 @@ describe("demo", () => {
       const [, port] = /listens on 127\.0\.0\.1:(\d+)/.exec(yield* running.line("listens on"))!
       yield* cli(["ping", `127.0.0.1:${port}`, "--network", "pubnet"])
       const line = yield* running.line("refused")
-      assert.match(line, /refused inbound 127\.0\.0\.1:\d+: rejected: failed to verify auth cert \(CertificateInvalid\)/)
+      assert.match(
+        line,
+        /refused inbound 127\.0\.0\.1:\d+: rejected: failed to verify auth cert \(CertificateInvalid\)/
+      )
     }))
 
   it.live("a port that is taken is explained; exit 2", () =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { passphrases } from "@stellar-overlay/overlay/OverlayConfig"
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
+import { passphrases } from "@stellar-overlay/overlay/OverlayConfig"
 import * as Peer from "@stellar-overlay/overlay/Peer"
 import { type Connection, Transport } from "@stellar-overlay/overlay/Transport"
 import { Context, Effect, Layer, Stream } from "effect"

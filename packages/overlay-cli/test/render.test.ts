@@ -24,10 +24,6 @@ class FakeStream extends EventEmitter {
     this.isTTY = isTTY
   }
 
-  get writableNeedDrain(): boolean {
-    return this.full
-  }
-
   write(text: string): boolean {
     this.text += text
     return !this.full
@@ -37,9 +33,7 @@ class FakeStream extends EventEmitter {
 const screenOf = (isTTY: boolean, env: Record<string, string> = {}) => {
   const stdout = new FakeStream(isTTY)
   const stderr = new FakeStream(isTTY)
-  // Two of the members are all that is used of a stream's many overloads.
-  const streams = { stdout, stderr } as unknown as Pick<NodeScreen.Options, "stdout" | "stderr">
-  return { stdout, stderr, screen: NodeScreen.make({ ...streams, env }) }
+  return { stdout, stderr, screen: NodeScreen.make({ stdout, stderr, env }) }
 }
 
 describe("NodeScreen", () => {
@@ -124,12 +118,15 @@ describe("clock", () => {
     assert.strictEqual(Clock.skewSeconds(1500), -300)
     assert.match(Clock.describe(1500), /^about 5 min or more behind ours: .*expires in 25 min by our clock$/)
     assert.strictEqual(Clock.skewSeconds(-60), -1860)
-    assert.match(Clock.describe(-60), /^about 31 min or more behind ours: its certificate expired 60 s ago by our clock$/)
+    assert.match(
+      Clock.describe(-60),
+      /^about 31 min or more behind ours: its certificate expired 60 s ago by our clock$/
+    )
   })
 })
 
 describe("types", () => {
-  const parse = (list: string) => {
+  const parse = (list: string): string | ReadonlyArray<string> => {
     const parsed = Types.parse(list)
     return "unknown" in parsed ? parsed.unknown : [...parsed].sort()
   }
@@ -152,7 +149,14 @@ describe("exit codes", () => {
     }
     const code = (tag: DropReason.DropTag) => ofDrop(DropReason.make(tag))
     assert.deepStrictEqual(
-      [code("ConnectionRefused"), code("HandshakeTimeout"), code("NodeBanned"), code("LoadErrorReceived"), code("UnexpectedMac"), code("Defect")],
+      [
+        code("ConnectionRefused"),
+        code("HandshakeTimeout"),
+        code("NodeBanned"),
+        code("LoadErrorReceived"),
+        code("UnexpectedMac"),
+        code("Defect")
+      ],
       [3, 3, 4, 4, 4, 70]
     )
     assert.strictEqual(worst([]), 0)

@@ -98,18 +98,22 @@ export const child = (args: ReadonlyArray<string>, env: Record<string, string> =
 /** A TCP server on any free port of this machine that treats each socket in its own way; gives the port. */
 export const server = (onSocket: (socket: Net.Socket) => void) =>
   Effect.acquireRelease(
-    Effect.callback<{ readonly server: Net.Server; readonly sockets: Set<Net.Socket>; readonly port: number }>((resume) => {
-      const sockets = new Set<Net.Socket>()
-      const listening = Net.createServer((socket) => {
-        sockets.add(socket)
-        socket.on("error", () => socket.destroy())
-        onSocket(socket)
-      })
-      listening.listen(0, "127.0.0.1", () => {
-        const address = listening.address()
-        if (typeof address === "object" && address !== null) resume(Effect.succeed({ server: listening, sockets, port: address.port }))
-      })
-    }),
+    Effect.callback<{ readonly server: Net.Server; readonly sockets: Set<Net.Socket>; readonly port: number }>(
+      (resume) => {
+        const sockets = new Set<Net.Socket>()
+        const listening = Net.createServer((socket) => {
+          sockets.add(socket)
+          socket.on("error", () => socket.destroy())
+          onSocket(socket)
+        })
+        listening.listen(0, "127.0.0.1", () => {
+          const address = listening.address()
+          if (typeof address === "object" && address !== null) {
+            resume(Effect.succeed({ server: listening, sockets, port: address.port }))
+          }
+        })
+      }
+    ),
     ({ server, sockets }) =>
       Effect.sync(() => {
         server.close()

@@ -15,15 +15,28 @@ describe("watch", () => {
       const ran = yield* (yield* child(["watch", address, "--count", "12", "--types", "scp"])).ended
       assert.deepStrictEqual([ran.code, ran.err], [0, ""])
       const [connected, ...lines] = ran.out.trimEnd().split("\n")
-      assert.match(connected!, /^connected: outbound G[A-Z2-7]{4} at 127\.0\.0\.1:\d+ on standalone, stellar-overlay 0\.1\.0, G/)
+      assert.match(
+        connected!,
+        /^connected: outbound G[A-Z2-7]{4} at 127\.0\.0\.1:\d+ on standalone, stellar-overlay 0\.1\.0, G/
+      )
       assert.strictEqual(lines.length, 12)
-      for (const line of lines) assert.match(line, /^\d\d:\d\d:\d\d\.\d{3} SCP_MESSAGE +slot \d+ [A-Z]+ by G[A-Z2-7]{4} \d+ B$/)
+      for (const line of lines) {
+        assert.match(line, /^\d\d:\d\d:\d\d\.\d{3} SCP_MESSAGE +slot \d+ [A-Z]+ by G[A-Z2-7]{4} \d+ B$/)
+      }
     }))
 
   it.live("--types chooses, also what the connection settles by itself", () =>
     Effect.gen(function*() {
       const { address } = yield* demo
-      const { code, out } = yield* cli(["watch", address, "--json", "--types", "hello,auth,send-more,advert", "--count", "5"])
+      const { code, out } = yield* cli([
+        "watch",
+        address,
+        "--json",
+        "--types",
+        "hello,auth,send-more,advert",
+        "--count",
+        "5"
+      ])
       assert.strictEqual(code, 0)
       const [first, ...messages] = objects(out)
       assert.deepInclude(first, { event: "connected", ok: true, network: "standalone" })
@@ -52,7 +65,10 @@ describe("watch", () => {
       yield* running.interrupt
       const ran = yield* watching.ended
       assert.strictEqual(ran.code, 3)
-      assert.match(ran.err, /ended: outbound G[A-Z2-7]{4} at .*: unreachable: ERR_MISC \(shutdown\) \(ShutdownReceived\)/)
+      assert.match(
+        ran.err,
+        /ended: outbound G[A-Z2-7]{4} at .*: unreachable: ERR_MISC \(shutdown\) \(ShutdownReceived\)/
+      )
     }))
 
   it.live("Ctrl-C ends it, with a goodbye to the node; exit 0", () =>

@@ -44,6 +44,8 @@ export interface PeerScriptOptions {
   readonly role?: Role | undefined
   /** Decides its keys and its chance; "scripted" unless given. */
   readonly seed?: number | string | undefined
+  /** What its cryptography is made of, chance excepted; node:crypto unless given. */
+  readonly crypto?: Primitives | undefined
   /** Its Ed25519 seed, 32 bytes; drawn from `seed` unless given. */
   readonly identity?: Uint8Array | undefined
   /** The standalone network unless given. */
@@ -181,7 +183,7 @@ export class PeerScript {
   #reflexed = 0
 
   constructor(options: PeerScriptOptions, now: Now) {
-    const counted = TestCrypto.make(`PeerScript/${options.seed ?? "scripted"}`)
+    const counted = TestCrypto.make(`PeerScript/${options.seed ?? "scripted"}`, options.crypto)
     this.options = options
     this.role = options.role ?? "initiator"
     this.crypto = counted.primitives

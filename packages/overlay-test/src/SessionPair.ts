@@ -156,9 +156,11 @@ export class SessionPair {
   readonly acceptor: End
   /** The moment both sides are told. */
   now: Now
+  readonly #unixStart: number
 
   constructor(options: SessionPairOptions = {}) {
-    this.now = { millis: 0, unixSeconds: options.unixSeconds ?? 1_767_225_600 }
+    this.#unixStart = options.unixSeconds ?? 1_767_225_600
+    this.now = { millis: 0, unixSeconds: this.#unixStart }
     const both = options.both ?? {}
     this.initiator = new End("initiator", "initiator", PeerAddress.make("127.0.0.1", 11627), { ...both, ...options.initiator }, this.now)
     this.acceptor = new End("acceptor", "acceptor", PeerAddress.make("127.0.0.1", 50000), { ...both, ...options.acceptor }, this.now)
@@ -182,11 +184,10 @@ export class SessionPair {
 
   /** Moves time in steps to every deadline on the way, settling at each. */
   advance(millis: number): this {
-    const start = this.now
-    const end = start.millis + millis
+    const end = this.now.millis + millis
     while (this.now.millis < end) {
       const next = Math.min(end, ...this.ends.map(({ session }) => session.dropReason ? end : session.nextDeadline))
-      this.now = { millis: next, unixSeconds: start.unixSeconds + Math.floor((next - start.millis) / 1000) }
+      this.now = { millis: next, unixSeconds: this.#unixStart + Math.floor(next / 1000) }
       for (const { session } of this.ends) if (session.nextDeadline <= next) session.tick(this.now)
       this.settle()
     }

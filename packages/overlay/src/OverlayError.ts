@@ -8,6 +8,7 @@
  */
 import * as Data from "effect/Data"
 import * as DropReason from "./DropReason.ts"
+import type { RemoteFacts } from "./protocol/Handshake.ts"
 import type { NodeId } from "./wire/NodeId.ts"
 import type { PeerAddress } from "./wire/PeerAddress.ts"
 
@@ -19,9 +20,11 @@ import type { PeerAddress } from "./wire/PeerAddress.ts"
  */
 export class PeerDropped extends Data.TaggedError("PeerDropped")<{
   readonly address: PeerAddress
-  /** Known once the remote's HELLO was accepted. */
+  /** Known once the remote's certificate was verified. */
   readonly id: NodeId | undefined
   readonly reason: DropReason.DropReason
+  /** What the remote said in its HELLO, if it came so far. */
+  readonly remote?: RemoteFacts | undefined
 }> {
   override get message(): string {
     return `${this.id ?? this.address}: ${DropReason.format(this.reason)}`

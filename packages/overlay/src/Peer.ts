@@ -26,7 +26,7 @@ import { PeerRuntime, readNow, run } from "./internal/peerRuntime.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { PeerDropped } from "./OverlayError.ts"
 import { OverlayEvents } from "./OverlayEvents.ts"
-import { type Admission, admitAll, type RemoteFacts, type Role } from "./protocol/Handshake.ts"
+import { type Admission, admitAll, type HandshakeConfig, type RemoteFacts, type Role } from "./protocol/Handshake.ts"
 import type { Batch, Lane } from "./protocol/Inbox.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
 import { Session } from "./protocol/Session.ts"
@@ -96,6 +96,8 @@ export interface PeerOptions {
   readonly answers?: "decline" | "deliver" | undefined
   /** The ledger asked for in GET_SCP_STATE; 0 (default) means what the peer has, `"none"` asks for nothing. */
   readonly scpStateFrom?: number | "none" | undefined
+  /** Overlay versions to announce instead of the configured ones. */
+  readonly versions?: Pick<HandshakeConfig, "overlayVersion" | "overlayMinVersion"> | undefined
   /** Limits that follow the ledger; defaults for a node that does not know it. */
   readonly ledger?: LedgerContext | undefined
   /** Called when the session exists, before its first byte, with the way to end it during the handshake. */
@@ -227,7 +229,7 @@ const establish = Effect.fnUntraced(function*(
   const { dropReason, remote } = session
   if (dropReason !== undefined || remote === undefined) {
     const reason = dropReason ?? DropReason.make("Defect", "authenticated without facts")
-    return yield* new PeerDropped({ address: connection.remote, id: remote?.id, reason })
+    return yield* new PeerDropped({ address: connection.remote, id: remote?.id, reason, remote })
   }
   return makePeer(runtime, remote)
 })
@@ -243,7 +245,7 @@ const makeSession = (
   return new Session({
     role,
     remote,
-    handshake: local.handshake,
+    handshake: options.versions === undefined ? local.handshake : { ...local.handshake, ...options.versions },
     auth: local.auth,
     crypto,
     admission: options.admission ?? admitAll,
@@ -263,7 +265,8 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     new PeerDropped({
       address: connection.remote,
       id: remote.id,
-      reason: session.dropReason ?? DropReason.make("Defect", "asked why a living peer ended")
+      reason: session.dropReason ?? DropReason.make("Defect", "asked why a living peer ended"),
+      remote
     })
   )
 

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { type Decoded, decode as decodeBytes, type Kind, kinds, type Problem } from "../decode/detect.ts"
+import { decode as decodeBytes, type Decoded, type Kind, kinds, type Problem } from "../decode/detect.ts"
 import * as Input from "../decode/input.ts"
 import { xdrJson } from "../decode/xdrJson.ts"
 import { ExitCode } from "../ExitCode.ts"
@@ -96,7 +96,11 @@ const run = Effect.fnUntraced(function*({ full, json, kind, source }: Options) {
   const fromStdin = text === undefined || text === "-"
   const input = fromStdin
     ? yield* Effect.match(readAll, {
-      onFailure: (error): Input.Input => ({ _tag: "BadText", problem: `standard input cannot be read: ${error.message}`, at: undefined }),
+      onFailure: (error): Input.Input => ({
+        _tag: "BadText",
+        problem: `standard input cannot be read: ${error.message}`,
+        at: undefined
+      }),
       onSuccess: Input.ofBytes
     })
     : Input.ofText(text)

@@ -47,8 +47,8 @@ export const demo = Command.make("demo", {
     Flag.withDescription("One JSON object per line instead of text"),
     Flag.withDefault(false)
   )
-}, (parsed) =>
-  work(run({ ...parsed, seconds: Option.getOrUndefined(parsed.seconds) }), { interrupted: ExitCode.Ok })).pipe(
+}, (parsed) => work(run({ ...parsed, seconds: Option.getOrUndefined(parsed.seconds) }), { interrupted: ExitCode.Ok }))
+  .pipe(
     Command.withDescription(
       "Start nodes on loopback TCP that authenticate each other, exchange transactions and close ledgers by signed SCP messages; print each typed message as it arrives, and a summary at the end. It shows real messages and real flow control, and only a sketch of consensus."
     ),

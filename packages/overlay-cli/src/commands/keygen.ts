@@ -1,6 +1,6 @@
 /** `stellar-overlay keygen`: a new node identity. */
-import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
 import * as NodeOverlayCrypto from "@stellar-overlay/overlay/NodeOverlayCrypto"
+import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
 import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"

@@ -7,11 +7,11 @@ import * as Flag from "effect/cli/Flag"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Clock from "../render/clock.ts"
 import * as ExitCode from "../ExitCode.ts"
 import { type Attempt, connect, type Dialled, type HelloFacts } from "../net/Dial.ts"
-import * as Target from "../net/Target.ts"
 import { networkId } from "../net/networkId.ts"
+import * as Target from "../net/Target.ts"
+import * as Clock from "../render/clock.ts"
 import * as Drop from "../render/drop.ts"
 import { bold, dim, green, type Line } from "../render/Line.ts"
 import { looksLike } from "../render/looksLike.ts"
@@ -24,8 +24,7 @@ const CONCURRENCY = 16
 
 const field = (name: string, ...value: Line): Line => ["  ", dim(name.padEnd(10)), ...value]
 
-const networkName = (hello: HelloFacts): string =>
-  networkId.nameOf(hello.networkId) ?? `unknown, id ${hello.networkId}`
+const networkName = (hello: HelloFacts): string => networkId.nameOf(hello.networkId) ?? `unknown, id ${hello.networkId}`
 
 const times = ({ authMillis, helloMillis, tcpMillis }: Attempt["facts"]): string =>
   [
@@ -52,7 +51,11 @@ const describeFacts = ({ facts }: Attempt): Array<Line> => {
   return lines
 }
 
-const describeFailure = ({ facts, network }: Attempt, earlier: ReadonlyArray<Attempt>, reason: DropReason.DropReason) => {
+const describeFailure = (
+  { facts, network }: Attempt,
+  earlier: ReadonlyArray<Attempt>,
+  reason: DropReason.DropReason
+) => {
   const lines: Array<Line> = [Drop.hint(reason)]
   const kind = DropReason.kind(reason)
   const guess = kind === "violation" && facts.hello === undefined ? looksLike(facts.firstBytes) : undefined
@@ -149,6 +152,9 @@ export const ping = Command.make("ping", {
   Command.withShortDescription("Ask nodes who they are, and how fast they answer"),
   Command.withExamples([
     { command: "stellar-overlay ping core-testnet1.stellar.org", description: "A well-known node" },
-    { command: "stellar-overlay ping 10.0.0.1 10.0.0.2:11725 --passphrase 'My Network'", description: "A private network" }
+    {
+      command: "stellar-overlay ping 10.0.0.1 10.0.0.2:11725 --passphrase 'My Network'",
+      description: "A private network"
+    }
   ])
 )

@@ -42,8 +42,7 @@ interface Options {
   readonly seconds: number | undefined
 }
 
-const shows = ({ types }: Options, message: StellarMessage): boolean =>
-  types === undefined || types.has(message._tag)
+const shows = ({ types }: Options, message: StellarMessage): boolean => types === undefined || types.has(message._tag)
 
 /** What is said about the link now and then. */
 const statusParts = (peer: Peer, unique: Unique, perSecond: number): ReadonlyArray<Line> => {
@@ -122,9 +121,10 @@ const run = Effect.fnUntraced(function*(options: Options) {
     return screen.isTerminal ? screen.status(line) : screen.print([[dim("status: "), ...line]])
   })
   yield* Effect.forkScoped(
-    Effect.repeat(tick, Schedule.spaced(screen.isTerminal && !json ? STATUS_MILLIS.terminal : STATUS_MILLIS.plain)).pipe(
-      Effect.delay(screen.isTerminal && !json ? 0 : STATUS_MILLIS.plain)
-    )
+    Effect.repeat(tick, Schedule.spaced(screen.isTerminal && !json ? STATUS_MILLIS.terminal : STATUS_MILLIS.plain))
+      .pipe(
+        Effect.delay(screen.isTerminal && !json ? 0 : STATUS_MILLIS.plain)
+      )
   )
 
   let shown = 0
@@ -177,7 +177,9 @@ export const typesFlag = Flag.String("types").pipe(
     },
     (text) => {
       const parsed = Types.parse(text)
-      return `types separated by commas, of ${Types.typeNames.join(", ")}${"unknown" in parsed ? `; not ${parsed.unknown}` : ""}`
+      return `types separated by commas, of ${Types.typeNames.join(", ")}${
+        "unknown" in parsed ? `; not ${parsed.unknown}` : ""
+      }`
     }
   ),
   Flag.optional

@@ -5,7 +5,7 @@
  * ERROR_MSG begins with four zeros too: then its validity decides, or whether there is a message type where a body has one.
  */
 import * as AuthenticatedMessage from "@stellar-overlay/overlay/wire/AuthenticatedMessage"
-import { MAX_BODY, MARK_LENGTH } from "@stellar-overlay/overlay/wire/Frame"
+import { MARK_LENGTH, MAX_BODY } from "@stellar-overlay/overlay/wire/Frame"
 import { isMessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import { fromBytes, type StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { explainInvalid, validateStellarMessage } from "@stellar-overlay/overlay/wire/XdrValidator"
@@ -66,7 +66,11 @@ const authenticated = (
     return at(start, "AuthenticatedMessage.v", `${hex(word(bytes, start))} where only version 0 exists`)
   }
   if (length < AuthenticatedMessage.MIN_BODY_LENGTH) {
-    return at(end, "AuthenticatedMessage", `ends after ${length} bytes; the shortest has ${AuthenticatedMessage.MIN_BODY_LENGTH}`)
+    return at(
+      end,
+      "AuthenticatedMessage",
+      `ends after ${length} bytes; the shortest has ${AuthenticatedMessage.MIN_BODY_LENGTH}`
+    )
   }
   const body = bytes.subarray(start, end)
   const macAt = end - AuthenticatedMessage.MAC_LENGTH

@@ -7,7 +7,11 @@ export type Input =
 
 const bad = (problem: string, at?: number): Input => ({ _tag: "BadText", problem, at })
 
-const ofHex = (text: string): Input => ({ _tag: "Bytes", encoding: "hex", bytes: new Uint8Array(Buffer.from(text, "hex")) })
+const ofHex = (text: string): Input => ({
+  _tag: "Bytes",
+  encoding: "hex",
+  bytes: new Uint8Array(Buffer.from(text, "hex"))
+})
 
 const ofBase64 = (text: string): Input => ({
   _tag: "Bytes",
@@ -28,7 +32,10 @@ const firstOutside = (text: string, alphabet: RegExp): number => {
 export const ofText = (text: string): Input => {
   const compact = text.replace(/\s+/g, "")
   if (compact === "") return bad("there is nothing to decode")
-  const digits = compact.replace(/^0x/i, "").replace(/^([0-9a-f]{2})(:[0-9a-f]{2})+$/i, (all) => all.replaceAll(":", ""))
+  const digits = compact.replace(/^0x/i, "").replace(
+    /^([0-9a-f]{2})(:[0-9a-f]{2})+$/i,
+    (all) => all.replaceAll(":", "")
+  )
   const isHex = /^[0-9a-f]+$/i.test(digits)
   if (isHex && digits.length % 2 === 0) return ofHex(digits)
   const letters = compact.replace(/=+$/, "")

@@ -59,7 +59,13 @@ export class Journal {
     if (json) {
       this.#objects.push({ event: "message", time: new Date(now).toISOString(), from, to, ...toJson(message, hashing) })
     } else {
-      this.#lines.push([dim(timeOfDay(now)), " ", bold(`${nameOf(from)}→${nameOf(to)}`), " ", ...describe(message, hashing)])
+      this.#lines.push([
+        dim(timeOfDay(now)),
+        " ",
+        bold(`${nameOf(from)}→${nameOf(to)}`),
+        " ",
+        ...describe(message, hashing)
+      ])
     }
   }
 

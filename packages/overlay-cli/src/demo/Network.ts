@@ -118,13 +118,14 @@ export const start = Effect.fnUntraced(function*(
     let from: NodeId | undefined
     const sent = (body: Uint8Array) => {
       if (AuthenticatedMessage.messageType(body) === MessageType.SendMoreExtended) grants++
+      return true
     }
     const received = options.control
       ? (body: Uint8Array) => {
         const message = WireTap.messageOf(body)
-        if (message === undefined || !controlTags.has(message._tag)) return
-        if (message._tag === "Hello") from = message.peerId
-        hooks.control(local, from, message)
+        if (message?._tag === "Hello") from = message.peerId
+        if (message !== undefined && controlTags.has(message._tag)) hooks.control(local, from, message)
+        return true
       }
       : undefined
     return { tap: { sent, received }, grants: () => grants }

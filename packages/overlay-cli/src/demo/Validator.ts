@@ -306,6 +306,8 @@ export class Validator {
 
 const adverts = (hashes: ReadonlyArray<Uint8Array>): Array<FloodAdvert> => {
   const result: Array<FloodAdvert> = []
-  for (let i = 0; i < hashes.length; i += MAX_HASHES) result.push(FloodAdvert.make({ hashes: hashes.slice(i, i + MAX_HASHES) }))
+  for (let i = 0; i < hashes.length; i += MAX_HASHES) {
+    result.push(FloodAdvert.make({ hashes: hashes.slice(i, i + MAX_HASHES) }))
+  }
   return result
 }

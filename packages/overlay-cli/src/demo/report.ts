@@ -51,7 +51,10 @@ export const sample = (network: Network, now: number, memory: Memory): Sample =>
     millis: now,
     messages: sum(({ peer }) => peer.session.stats.messagesRead),
     bytes: sum(({ peer }) => peer.session.stats.bytesRead),
-    creditInUse: ours.reduce((total, link) => total + Math.max(0, capacity(link) - Links.remoteCredit(link.peer.session)), 0),
+    creditInUse: ours.reduce(
+      (total, link) => total + Math.max(0, capacity(link) - Links.remoteCredit(link.peer.session)),
+      0
+    ),
     creditGiven: ours.reduce((total, link) => total + capacity(link), 0),
     queued: sum(({ peer }) => Links.queued(peer.session)),
     shed: sum(shedBy),
@@ -156,7 +159,11 @@ export const summaryLines = ({ drops, first, journal, last, network, peak }: Sum
       } closed, ${plural(last.messages, "message")} (${rate(messagesPerSecond)}/s, ${bytes(bytesPerSecond)}/s)`
     ],
     ...linkLines(network.links()),
-    [dim("  types   "), typeText(journal.seen), ...(journal.skipped > 0 ? [dim(`  (${count(journal.skipped)} not shown)`)] : [])],
+    [
+      dim("  types   "),
+      typeText(journal.seen),
+      ...(journal.skipped > 0 ? [dim(`  (${count(journal.skipped)} not shown)`)] : [])
+    ],
     [
       dim("  drops   "),
       ...dropText(drops),
@@ -166,9 +173,9 @@ export const summaryLines = ({ drops, first, journal, last, network, peak }: Sum
     ],
     [
       dim("  memory  "),
-      `heap ${bytes(first.memory.heap)} at first, ${bytes(last.memory.heap)} at last, ${bytes(peak.heap)} at most; process ${
-        bytes(first.memory.rss)
-      }, ${bytes(last.memory.rss)}, ${bytes(peak.rss)}`
+      `heap ${bytes(first.memory.heap)} at first, ${bytes(last.memory.heap)} at last, ${
+        bytes(peak.heap)
+      } at most; process ${bytes(first.memory.rss)}, ${bytes(last.memory.rss)}, ${bytes(peak.rss)}`
     ]
   ]
 }

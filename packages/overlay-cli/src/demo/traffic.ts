@@ -83,7 +83,9 @@ export const payments = Effect.fnUntraced(function*(network: Network, perSecond:
 export const flood = Effect.fnUntraced(function*(network: Network) {
   const makers = makePayments(network)
   const pools = makers.map(({ next }) => Array.from({ length: FLOOD_TRANSACTIONS }, next))
-  const pour = ({ local, peer }: Link) =>
-    Effect.ignore(Effect.forever(peer.sendAll(pools[local.index]!))) // ends with the link, which is reported elsewhere
-  yield* Effect.forEach(network.links().filter(({ isOurs }) => isOurs), pour, { concurrency: "unbounded", discard: true })
+  const pour = ({ local, peer }: Link) => Effect.ignore(Effect.forever(peer.sendAll(pools[local.index]!))) // ends with the link, which is reported elsewhere
+  yield* Effect.forEach(network.links().filter(({ isOurs }) => isOurs), pour, {
+    concurrency: "unbounded",
+    discard: true
+  })
 })

@@ -121,6 +121,7 @@ const attempt = Effect.fnUntraced(function*(
         }
       }
       options.received?.(body)
+      return facts.hello === undefined || options.received !== undefined
     }
   }
   const services = yield* Layer.build(NodeOverlay.layer({

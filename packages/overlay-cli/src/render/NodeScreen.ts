@@ -3,14 +3,19 @@
  * print waits while the reader of a pipe is behind.
  */
 import * as Effect from "effect/Effect"
-import type { WriteStream } from "node:tty"
 import { toJsonText } from "./escape.ts"
 import { type Line, render } from "./Line.ts"
 import type { Screen } from "./Screen.ts"
 
 /** What a screen needs of a standard stream. */
-export type Stream = Pick<NodeJS.WriteStream, "write" | "once" | "off" | "writableNeedDrain" | "destroyed">
-  & Partial<Pick<WriteStream, "columns" | "isTTY">>
+export interface Stream {
+  write(text: string): boolean
+  once(event: "drain" | "close", listener: () => void): unknown
+  off(event: "drain" | "close", listener: () => void): unknown
+  readonly destroyed: boolean
+  readonly columns?: number | undefined
+  readonly isTTY?: boolean | undefined
+}
 
 export interface Options {
   readonly stdout: Stream
@@ -72,7 +77,9 @@ export const make = ({ env, stderr, stdout }: Options): Screen => {
     json: (values, options) =>
       values.length === 0
         ? Effect.void
-        : Effect.suspend(() => write(stdout, values.map((value) => `${toJsonText(value, options?.indent)}\n`).join(""))),
+        : Effect.suspend(() =>
+          write(stdout, values.map((value) => `${toJsonText(value, options?.indent)}\n`).join(""))
+        ),
     note: (lines) =>
       Effect.suspend(() => {
         const text = lines.map((line) => `${render(line, { colors: errorColors })}\n`).join("")

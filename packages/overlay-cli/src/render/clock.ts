@@ -10,7 +10,9 @@ import { seconds } from "./units.ts"
 
 /** Seconds by which the remote clock is ahead of ours (negative: behind), at least; 0 when there is no sign of it. */
 export const skewSeconds = (certificateSecondsLeft: number): number => {
-  if (certificateSecondsLeft > CERTIFICATE_LIFETIME_SECONDS) return certificateSecondsLeft - CERTIFICATE_LIFETIME_SECONDS
+  if (certificateSecondsLeft > CERTIFICATE_LIFETIME_SECONDS) {
+    return certificateSecondsLeft - CERTIFICATE_LIFETIME_SECONDS
+  }
   const half = CERTIFICATE_LIFETIME_SECONDS / 2
   return certificateSecondsLeft < half ? certificateSecondsLeft - half : 0
 }

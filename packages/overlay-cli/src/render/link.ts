@@ -27,7 +27,8 @@ export const roundTrip = ({ liveness }: Session): number | undefined =>
   liveness.latencyMillis >= INITIAL_LATENCY_MILLIS ? undefined : liveness.latencyMillis
 
 /** What of the flood credit that this side gives is in use: messages received and not granted back. */
-export const localInUse = ({ flow, options }: Session): number => options.flow.floodReadingCapacity - flow.localFloodMessages
+export const localInUse = ({ flow, options }: Session): number =>
+  options.flow.floodReadingCapacity - flow.localFloodMessages
 
 /** Flow-controlled messages that the remote still takes from us. */
 export const remoteCredit = ({ flow }: Session): number => Number(flow.messageCredit)
@@ -53,7 +54,9 @@ export const queueText = (session: Session): string => {
   const total = queued(session)
   if (total === 0) return "queued 0"
   const { queues } = session
-  return `queued ${count(total)} (scp ${queues.lengthOf(Priority.Scp)}, tx ${queues.lengthOf(Priority.Transaction)}, demands ${
-    queues.lengthOf(Priority.Demand)
-  }, adverts ${queues.lengthOf(Priority.Advert)}, other ${queues.directLength})`
+  return `queued ${count(total)} (scp ${queues.lengthOf(Priority.Scp)}, tx ${
+    queues.lengthOf(Priority.Transaction)
+  }, demands ${queues.lengthOf(Priority.Demand)}, adverts ${
+    queues.lengthOf(Priority.Advert)
+  }, other ${queues.directLength})`
 }

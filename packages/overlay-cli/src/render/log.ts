@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Logger from "effect/Logger"
 import { dim, type Line, red, yellow } from "./Line.ts"
-import { Screen } from "./Screen.ts"
+import type { Screen } from "./Screen.ts"
 import { timeOfDay } from "./units.ts"
 
 const textOf = (message: unknown): string => {

@@ -93,7 +93,9 @@ export const facts = (message: StellarMessage, hashing: Hashing): string => {
     case "SendMoreExtended":
       return `+${message.numMessages} messages, +${bytes(message.numBytes)}`
     case "Hello":
-      return `${NodeId.short(message.peerId)} overlay ${message.overlayMinVersion}..${message.overlayVersion} ${message.versionStr}`
+      return `${
+        NodeId.short(message.peerId)
+      } overlay ${message.overlayMinVersion}..${message.overlayVersion} ${message.versionStr}`
     case "Auth":
       return `flags ${message.flags}`
     case "ErrorMsg":
@@ -117,6 +119,8 @@ export const describe = (message: StellarMessage, hashing: Hashing): Line => {
 /** The object of a message's JSON line: stellar-core's name of the type, the hash of a transaction, and its fields. */
 export const toJson = (message: StellarMessage, hashing: Hashing): Record<string, unknown> => {
   const { _tag, ...fields } = message.toJSON()
-  const hash = message._tag === "Transaction" ? { hash: Buffer.from(transactionHash(message, hashing)).toString("hex") } : {}
+  const hash = message._tag === "Transaction"
+    ? { hash: Buffer.from(transactionHash(message, hashing)).toString("hex") }
+    : {}
   return { type: coreName(message.type), ...fields, ...hash }
 }

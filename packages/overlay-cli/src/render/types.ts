@@ -1,5 +1,5 @@
 /** The short names of message types on the command line, and how a list of them is read. */
-import { coreName, MessageType, type MessageTag } from "@stellar-overlay/overlay/wire/MessageType"
+import { coreName, type MessageTag, MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 
 const groups: Readonly<Record<string, ReadonlyArray<MessageTag>>> = {
   scp: ["ScpMessage"],

@@ -17,7 +17,8 @@ export const bytes = (value: number): string => scaled(value, ["B", "kB", "MB", 
 export const count = (value: number | bigint): string => String(value).replace(/\B(?=(\d{3})+$)/g, " ")
 
 /** A rate per second: `0.5`, `41`, `120 433`. */
-export const rate = (perSecond: number): string => perSecond < 9.95 ? perSecond.toFixed(1) : count(Math.round(perSecond))
+export const rate = (perSecond: number): string =>
+  perSecond < 9.95 ? perSecond.toFixed(1) : count(Math.round(perSecond))
 
 /** `0.42 ms`, `12 ms`, `1.3 s`. */
 export const millis = (value: number): string => {

@@ -261,6 +261,7 @@ export class Session {
     const bodies = this.#bodies
     let count = 0
     let failure: DropReason.DropReason | undefined
+    let unfit = 0 // messages that were read and failed a check
     let bytes = 0
     while (count < most) {
       const body = this.#parser.next(this.isAuthenticated ? MAX_BODY : MAX_UNAUTHENTICATED_BODY)
@@ -272,6 +273,7 @@ export class Session {
       const invalid = invalidAt(body)
       if (invalid >= 0) {
         failure = DropReason.make("CorruptXdr", `offset ${invalid} of ${body.length}`)
+        unfit = 1
         break
       }
       bodies[count++] = body
@@ -281,9 +283,15 @@ export class Session {
     }
     const verified = this.#verify(bodies, count)
     for (let i = 0; i < verified && this.dropReason === undefined; i++) this.#handle(bodies[i]!, now)
-    if (verified < count) failure = DropReason.make(this.#hmac.failure ?? "UnexpectedMac")
+    if (verified < count) {
+      failure = DropReason.make(this.#hmac.failure ?? "UnexpectedMac")
+      unfit = 1
+    }
     bodies.fill(noBytes, 0, count)
-    if (failure !== undefined) this.drop(failure, now)
+    if (failure !== undefined && this.dropReason === undefined) {
+      this.stats.messagesRead += unfit
+      this.drop(failure, now)
+    }
     return count
   }
 

@@ -155,7 +155,7 @@ describe("framing, from a hostile peer", () => {
     ]
     for (const [name, make, ends] of offers) {
       const { now, victim: { session } } = authenticated()
-      for (let i = 0; i < 20_000 && session.dropReason === undefined; i++) {
+      for (let i = 0; i < 30_000 && session.dropReason === undefined; i++) {
         session.send(make(i), now)
         assert.isAtMost(session.queues.bytesOf(Priority.Scp), limits.scp)
         assert.isAtMost(session.queues.bytesOf(Priority.Transaction), limits.transactions)

@@ -255,12 +255,11 @@ export class Remote {
 
   /** Moves time on, stopping at every deadline of the session. */
   advance(millis: number, onStop: () => void = () => undefined): this {
-    const start = this.now
-    const end = start.millis + millis
+    const end = this.now.millis + millis
     const { session } = this.subject
     while (this.now.millis < end) {
       const next = Math.min(end, session.nextDeadline)
-      this.now = { millis: next, unixSeconds: start.unixSeconds + Math.floor((next - start.millis) / 1000) }
+      this.now = { millis: next, unixSeconds: T0 + Math.floor(next / 1000) }
       if (session.nextDeadline <= next) session.tick(this.now)
       this.pump()
       onStop()
