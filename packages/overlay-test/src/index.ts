@@ -80,6 +80,21 @@ export * as RandomXdr from "./RandomXdr.ts"
 export * as Script from "./Script.ts"
 
 /**
+ * A peer whose every byte the test decides, over any `Connection`: the loopback in a `World`, or real TCP.
+ *
+ * @since 0.1.0
+ */
+export * as ScriptedPeer from "./ScriptedPeer.ts"
+
+/**
+ * A `Session` with a scripted peer at the other end of its wire: protocol stories about misbehaviour, without Effect,
+ * sockets or real time.
+ *
+ * @since 0.1.0
+ */
+export * as ScriptedSession from "./ScriptedSession.ts"
+
+/**
  * Two `Session`s joined back to back: protocol stories without Effect, sockets or real time.
  *
  * @since 0.1.0

@@ -1,6 +1,15 @@
 // Written by `npm run codegen`.
 
 /**
+ * Which hashes a peer has advertised: those are not advertised back to it. At most 50,000 per peer, of which one at
+ * random makes room for another, and at most 64 times that for a node, of which one of the longest history does. A peer
+ * that advertises random hashes therefore pushes out its own, not those of others.
+ *
+ * @since 0.1.0
+ */
+export * as AdvertHistory from "./protocol/AdvertHistory.ts"
+
+/**
  * The layout of the only top-level type on the wire: version, sequence number, StellarMessage, MAC.
  *
  * @since 0.1.0
@@ -37,6 +46,20 @@ export * as CapacityReceipt from "./protocol/CapacityReceipt.ts"
 export * as DelayWindow from "./protocol/DelayWindow.ts"
 
 /**
+ * Which demands of one peer are answered: those for transactions we hold, each at most once a minute.
+ *
+ * @since 0.1.0
+ */
+export * as DemandAnswers from "./protocol/DemandAnswers.ts"
+
+/**
+ * Whom to ask first for an advertised transaction, so that peers who advertise and do not deliver cannot hold it back.
+ *
+ * @since 0.1.0
+ */
+export * as DemandOrder from "./protocol/DemandOrder.ts"
+
+/**
  * How often strangers can make us dial one host.
  *
  * @since 0.1.0
@@ -49,6 +72,45 @@ export * as DialLimiter from "./protocol/DialLimiter.ts"
  * @since 0.1.0
  */
 export * as DropReason from "./DropReason.ts"
+
+/**
+ * Messages to everyone, once: SCP in full, transactions by advert and demand.
+ *
+ * @since 0.1.0
+ */
+export * as Flood from "./Flood.ts"
+
+/**
+ * How many transactions a host advertises per round: the best paying first, for as long as the round's budget lasts,
+ * with what is left over carried into the next round.
+ *
+ * @since 0.1.0
+ */
+export * as FloodBudget from "./protocol/FloodBudget.ts"
+
+/**
+ * A limit on flooded messages per second over all peers together. Off by default: flow control bounds what each peer may
+ * have under way, and the ledger what is worth relaying. A message over the limit is to be dropped as if it had not come;
+ * its capacity goes back, and nobody is blamed.
+ *
+ * @since 0.1.0
+ */
+export * as FloodRateLimit from "./protocol/FloodRateLimit.ts"
+
+/**
+ * How much is flooded per message and per round, as it follows from the limits of the ledger: hashes in an advert and
+ * in a demand, operations and Soroban transactions advertised per round.
+ *
+ * @since 0.1.0
+ */
+export * as FloodRates from "./protocol/FloodRates.ts"
+
+/**
+ * Who has which flooded message: whom we heard it from and whom we told, so that every peer gets a message once.
+ *
+ * @since 0.1.0
+ */
+export * as Floodgate from "./protocol/Floodgate.ts"
 
 /**
  * The credit of one connection, in messages and in bytes, on both of its sides.
@@ -73,6 +135,14 @@ export * as FlowControlJson from "./protocol/FlowControlJson.ts"
 export * as FlowControlOptions from "./protocol/FlowControlOptions.ts"
 
 /**
+ * A stream that goes on: messages from several peers of a list, without repeats, while peers come, go, fill up, fall
+ * silent or ask for another protocol version.
+ *
+ * @since 0.1.0
+ */
+export * as Follow from "./Follow.ts"
+
+/**
  * Record marks: cutting a stream of bytes into message bodies, and marking the bodies we send.
  *
  * @since 0.1.0
@@ -95,6 +165,14 @@ export * as Handshake from "./protocol/Handshake.ts"
 export * as HandshakeBudget from "./protocol/HandshakeBudget.ts"
 
 /**
+ * A FIFO of 32-byte hashes in one flat ring: a hash costs 32 bytes and no object, where a Uint8Array of its own costs
+ * 200.
+ *
+ * @since 0.1.0
+ */
+export * as HashQueue from "./protocol/HashQueue.ts"
+
+/**
  * Sequence numbers and MACs of one connection: what proves that each message comes from the peer, whole and in order.
  *
  * @since 0.1.0
@@ -108,6 +186,28 @@ export * as Hmac from "./protocol/Hmac.ts"
  * @since 0.1.0
  */
 export * as Inbox from "./protocol/Inbox.ts"
+
+/**
+ * Finding what SCP messages refer to: transaction sets and quorum sets, asked of one peer after another until one has it.
+ *
+ * @since 0.1.0
+ */
+export * as ItemFetcher from "./ItemFetcher.ts"
+
+/**
+ * The items of one kind that are being looked for, each with the SCP envelopes that cannot be processed without it.
+ * There are two such tables: transaction sets and quorum sets.
+ *
+ * @since 0.1.0
+ */
+export * as ItemFetcherTable from "./protocol/ItemFetcherTable.ts"
+
+/**
+ * The search for one item, a transaction set or a quorum set: who waits for it, who was asked, who is asked next.
+ *
+ * @since 0.1.0
+ */
+export * as ItemTracker from "./protocol/ItemTracker.ts"
 
 /**
  * The few numbers about the ledger that shedding in the outbound queues depends on, and how they follow from the
@@ -138,6 +238,13 @@ export * as LocalNode from "./LocalNode.ts"
  * @since 0.1.0
  */
 export * as MessageHub from "./MessageHub.ts"
+
+/**
+ * How much of what is received had been received before, for flooded and for fetched messages.
+ *
+ * @since 0.1.0
+ */
+export * as MessageRecords from "./protocol/MessageRecords.ts"
 
 /**
  * The discriminants of StellarMessage and what the overlay says about each: its stellar-core name, whether it is
@@ -197,6 +304,14 @@ export * as OutboundQueues from "./protocol/OutboundQueues.ts"
  * @since 0.1.0
  */
 export * as Overlay from "./Overlay.ts"
+
+/**
+ * The operator's commands with stellar-core's names, parameters, texts and JSON, as plain requests and responses: whoever
+ * runs an HTTP server passes them through, and whoever writes a test needs none.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayAdmin from "./OverlayAdmin.ts"
 
 /**
  * Every number an operator may turn, with stellar-core's defaults, checked before anything starts.
@@ -349,6 +464,13 @@ export * as Priority from "./protocol/Priority.ts"
 export * as QueryLimiter from "./protocol/QueryLimiter.ts"
 
 /**
+ * Whether a quorum set makes sense. One that does not is not used, and the envelopes that name it are discarded.
+ *
+ * @since 0.1.0
+ */
+export * as QuorumSetSanity from "./protocol/QuorumSetSanity.ts"
+
+/**
  * Random addresses in small portions from one query, without asking the table each time.
  *
  * @since 0.1.0
@@ -371,6 +493,14 @@ export * as RateLimiter from "./protocol/RateLimiter.ts"
  * @since 0.1.0
  */
 export * as Resolver from "./Resolver.ts"
+
+/**
+ * The SCP messages and transactions that are waiting or being processed, so that a copy which arrives meanwhile is
+ * discarded at once, before it is decoded. Its sender gets no entry in the floodgate, and its capacity goes back.
+ *
+ * @since 0.1.0
+ */
+export * as ScheduledMessages from "./protocol/ScheduledMessages.ts"
 
 /**
  * Whether one SCP statement makes an earlier one of the same node and slot pointless to send.
@@ -414,6 +544,21 @@ export * as StorageError from "./StorageError.ts"
  * @since 0.1.0
  */
 export * as Transport from "./Transport.ts"
+
+/**
+ * The adverts of one connection: hashes we are about to advertise to the peer, and hashes it advertised to us that we
+ * have not decided about yet.
+ *
+ * @since 0.1.0
+ */
+export * as TxAdverts from "./protocol/TxAdverts.ts"
+
+/**
+ * Which advertised transactions to ask of whom, and what came of it. One instance per node.
+ *
+ * @since 0.1.0
+ */
+export * as TxDemands from "./protocol/TxDemands.ts"
 
 /**
  * The failure of a parser in `wire`: what was wrong, and where.
