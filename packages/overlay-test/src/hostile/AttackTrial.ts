@@ -185,6 +185,8 @@ export const onTransport = Effect.fnUntraced(
 
     const dropsNow = () => events.flatMap((event) => event._tag === "PeerDropped" ? [event.reason] : [])
     yield* peer.run(variant.run)
+    // What ended the script, a reset above all, may still be on its way to the victim.
+    if (variant.drop !== undefined && dropsNow().length === 0) yield* Effect.sleep(1 + (options.slackMillis ?? 0))
     const [reason] = dropsNow()
     yield* Scope.close(attackerScope, Exit.void)
     if (idleMillis !== Number.POSITIVE_INFINITY) yield* Deferred.await(gone)

@@ -287,7 +287,6 @@ export const t11 = attack<Case & { until: HandshakeStage; keep: number; abrupt: 
     if (abrupt) {
       yield* peer.wait(1)
       yield* peer.reset()
-      yield* peer.wait(1) // a reset reaches each side in a step of its own
     } else yield* peer.finish()
     yield* peer.expectClosed({ within: 100, error: "silent" })
   }
