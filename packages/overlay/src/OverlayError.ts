@@ -23,7 +23,7 @@ export class PeerDropped extends Data.TaggedError("PeerDropped")<{
   /** Known once the remote's certificate was verified. */
   readonly id: NodeId | undefined
   readonly reason: DropReason.DropReason
-  /** What the remote said in its HELLO, if it came so far. */
+  /** What the remote said in its HELLO, if it came so far; nothing of it is verified while `id` is undefined. */
   readonly remote?: RemoteFacts | undefined
 }> {
   override get message(): string {

@@ -229,7 +229,7 @@ const establish = Effect.fnUntraced(function*(
   const { dropReason, remote } = session
   if (dropReason !== undefined || remote === undefined) {
     const reason = dropReason ?? DropReason.make("Defect", "authenticated without facts")
-    return yield* new PeerDropped({ address: connection.remote, id: remote?.id, reason, remote })
+    return yield* new PeerDropped({ address: connection.remote, id: remote?.id, reason, remote: session.claimed })
   }
   return makePeer(runtime, remote)
 })

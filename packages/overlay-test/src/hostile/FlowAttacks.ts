@@ -19,17 +19,13 @@ import {
 import type { PeerScript } from "../PeerScript.ts"
 import type { Script } from "../Script.ts"
 import { AT_ONCE, type Attack, attack, bothRoles, type Case } from "./Attack.ts"
-import { advert, hash, note, notes, sample, transaction, txSet } from "./messages.ts"
+import { advert, endless, hash, note, notes, sample, transaction, txSet } from "./messages.ts"
 
 const silently = { within: AT_ONCE, error: "silent" } as const
 
 const MAX_UINT64 = 2n ** 64n - 1n
 
 const repeated = <A>(count: number, make: (i: number) => A): Array<A> => Array.from({ length: count }, (_, i) => make(i))
-
-const endless = function*(size: number) {
-  for (const message = transaction(size);;) yield message
-}
 
 /** Stays for so long, answering pings. */
 const staysFor = function*(peer: PeerScript, millis: number): Script {

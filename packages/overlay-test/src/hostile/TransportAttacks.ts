@@ -8,7 +8,7 @@ import { Auth, SendMoreExtended, type StellarMessage } from "@stellar-overlay/ov
 import type { HandshakeStage, PeerScript } from "../PeerScript.ts"
 import type { Script } from "../Script.ts"
 import { AT_ONCE, type Attack, attack, bothRoles, type Case } from "./Attack.ts"
-import { note, notes, transaction, words } from "./messages.ts"
+import { endless, note, notes, words } from "./messages.ts"
 
 const HANDSHAKE_MILLIS = 2000
 
@@ -291,11 +291,6 @@ export const t11 = attack<Case & { until: HandshakeStage; keep: number; abrupt: 
     yield* peer.expectClosed({ within: 100, error: "silent" })
   }
 })
-
-/** Transactions for ever. */
-const endless = function*(size: number) {
-  for (const message = transaction(size);;) yield message
-}
 
 /**
  * Takes all the credit in the world and then reads nothing, while it stays talkative.

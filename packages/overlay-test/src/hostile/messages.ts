@@ -59,6 +59,11 @@ export const transaction = (size: number): Transaction => {
   return new Transaction(message)
 }
 
+/** The same transaction for ever. */
+export const endless = function*(size: number): Generator<Transaction, never> {
+  for (const message = transaction(size);;) yield message
+}
+
 /** A valid TX_SET of that many transactions of 100 KB, told apart by the hash before it. */
 export const txSet = (i: number, transactions: number): TxSet => {
   const envelope = transaction(100_004).bytes.subarray(4)

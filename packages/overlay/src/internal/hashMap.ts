@@ -1,5 +1,5 @@
 /** A map from 32-byte hashes to objects in the order of insertion, of bounded size. */
-import { HashTable, type HashSeed, NONE } from "./hashTable.ts"
+import { type HashSeed, HashTable, NONE } from "./hashTable.ts"
 import { SlotOrder } from "./slotOrder.ts"
 
 export class HashMap<A> {

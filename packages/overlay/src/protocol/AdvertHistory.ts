@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { grown, HashTable, type HashSeed, makeHashSeed, NONE } from "../internal/hashTable.ts"
+import { grown, type HashSeed, HashTable, makeHashSeed, NONE } from "../internal/hashTable.ts"
 
 /**
  * ADVERT_CACHE_SIZE: hashes remembered per peer.

@@ -7,7 +7,8 @@
  *
  * - a peer that left three requests in a row unanswered comes last, until it answers one
  * - outbound peers, which we chose, come before inbound ones, which chose us
- * - subnets take turns, and a subnet that got four requests for a transaction cannot have the last four of the fifteen
+ * - subnets take turns
+ * - the last four of the fifteen requests for a transaction are for outbound peers, of subnets that had fewer than four
  * - the back-off stays at its first step, and a transaction that was not delivered is asked of as many peers again as
  *   were asked already, so that n peers are asked within log2(n) steps: nine within 4 × 600 ms
  *
@@ -34,12 +35,12 @@ export const MAX_RETRY_COUNT = 15
 export const MAX_UNANSWERED = 3
 
 /**
- * Peers one transaction is asked of in a subnet before the last requests are kept for others, and how many are kept.
+ * Requests for a transaction that are kept for outbound peers, and how many a subnet may have had to get one of them.
  *
  * @category constants
  * @since 0.1.0
  */
-export const MAX_DEMANDS_PER_GROUP = 4
+export const RESERVED_DEMANDS = 4
 
 /**
  * A peer to ask for transactions.
@@ -130,13 +131,13 @@ export interface Candidate<P> {
 }
 
 /**
- * Whether a transaction is not to be asked of one more peer of a group: what is left is for other groups.
+ * Whether a transaction is not to be asked of a peer: the requests that are left are for others.
  *
  * @category guards
  * @since 0.1.0
  */
-export const isGroupUsedUp = (attempts: Attempts, group: string | undefined): boolean =>
-  isUsedUp(attempts.askedIds.length, askedIn(attempts, group))
+export const isReserved = (attempts: Attempts, peer: DemandPeer): boolean =>
+  isKeptFrom(peer, attempts.askedIds.length, askedIn(attempts, peer.group))
 
 /**
  * The peers to ask for a hash whose turn has come at one of them: as many as were asked already, or the one at turn when
@@ -171,13 +172,13 @@ export const choose = <C extends Candidate<DemandPeer>>(
   const chosen: Array<C> = []
   for (const { before, candidate } of sorted) {
     if (chosen.length === wanted) break
-    if (!isUsedUp(asked + chosen.length, before)) chosen.push(candidate)
+    if (!isKeptFrom(candidate.peer, asked + chosen.length, before)) chosen.push(candidate)
   }
   return chosen
 }
 
-const isUsedUp = (asked: number, inGroup: number): boolean =>
-  inGroup >= MAX_DEMANDS_PER_GROUP && asked >= MAX_RETRY_COUNT - MAX_DEMANDS_PER_GROUP
+const isKeptFrom = (peer: DemandPeer, asked: number, inGroup: number): boolean =>
+  asked >= MAX_RETRY_COUNT - RESERVED_DEMANDS && (peer.outbound !== true || inGroup >= RESERVED_DEMANDS)
 
 const askedIn = ({ askedGroups }: Attempts, group: string | undefined): number =>
   group === undefined ? 0 : askedGroups.filter((asked) => asked === group).length

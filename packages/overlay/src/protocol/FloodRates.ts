@@ -165,8 +165,7 @@ export const make = (options: FloodRateOptions, ledger: FloodLedger): FloodLimit
   const perLedger = (multiplier: number) =>
     floodPerLedger(multiplier * ledger.maxTxSetSize, options.opRatePerLedger) +
     floodPerLedger(multiplier * sorobanMax, options.sorobanRatePerLedger)
-  const perPeriod = (amount: number, periodMillis: number) =>
-    Math.ceil(amount * periodMillis / ledger.closeTimeMillis)
+  const perPeriod = (amount: number, periodMillis: number) => Math.ceil(amount * periodMillis / ledger.closeTimeMillis)
   return {
     maxAdvertSize: clamp(perPeriod(perLedger(1), options.advertPeriodMillis), 1, MAX_HASHES),
     maxDemandSize: clamp(perPeriod(perLedger(QUEUE_SIZE_MULTIPLIER), options.demandPeriodMillis), 1, MAX_HASHES),

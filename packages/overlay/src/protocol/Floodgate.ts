@@ -172,7 +172,7 @@ export class Floodgate {
     for (let slot = 0; slot < this.#table.top; slot++) {
       if (this.#ledgerSeqs[slot]! < ledgerSeq && this.#table.isUsed(slot)) below.push(slot)
     }
-    if (below.length < this.#table.size) for (const slot of below) this.#remove(slot)
+    if (below.length < this.#table.size) { for (const slot of below) this.#remove(slot) }
     else this.#clear() // at once, and gives the memory of a burst back
   }
 
@@ -234,4 +234,3 @@ export class Floodgate {
     this.#usedAt = new Float64Array(0)
   }
 }
-

@@ -148,7 +148,9 @@ type Step = (machine: Handshake, hello: Hello, now: Now) => DropReason.DropReaso
  */
 export class Handshake {
   state: PeerState
-  /** Set at step 4 of HELLO. */
+  /** What HELLO says, before anything of it is verified. */
+  claimed: RemoteFacts | undefined
+  /** The same once the certificate is verified (step 4 of HELLO). */
   remote: RemoteFacts | undefined
   /** Messages to send, in order; the session empties it after each input. */
   readonly out: Array<StellarMessage> = []
@@ -187,6 +189,7 @@ export class Handshake {
   }
 
   private receiveHello(hello: Hello, now: Now): DropReason.DropReason | undefined {
+    this.claimed = factsOf(hello, this.options)
     for (const step of helloSteps) {
       const drop = step(this, hello, now)
       if (drop !== undefined) return drop
@@ -212,6 +215,19 @@ export class Handshake {
 const errorReceived = (message: ErrorMsg): DropReason.DropReason =>
   DropReason.fromErrorMessage(message.code, message.text)
 
+const factsOf = (hello: Hello, { remote, role }: HandshakeOptions): RemoteFacts => ({
+  role,
+  id: hello.peerId,
+  address: PeerAddress.make(remote.host, hello.listeningPort & 0xffff),
+  ledgerVersion: hello.ledgerVersion,
+  overlayVersion: hello.overlayVersion,
+  overlayMinVersion: hello.overlayMinVersion,
+  version: hello.versionStr,
+  networkId: hello.networkId.slice(),
+  listeningPort: hello.listeningPort,
+  certificateExpiration: hello.cert.expiration
+})
+
 /** 2.4 in its order. The first reason decides; everything before it has happened. */
 const helloSteps: ReadonlyArray<Step> = [
   // 1: the table. 2: silent.
@@ -227,23 +243,12 @@ const helloSteps: ReadonlyArray<Step> = [
   },
   // 4 and 6
   function deriveKeys(machine, hello) {
-    const { auth, nonce, onKeys, remote, role } = machine.options
+    const { auth, nonce, onKeys, role } = machine.options
     const keys = auth.macKeys(role, nonce, hello.nonce, hello.cert.pubkey)
     if (keys === undefined) return DropReason.make("BadCryptoRequest")
     onKeys(keys)
     machine.state = "GotHello"
-    machine.remote = {
-      role,
-      id: hello.peerId,
-      address: PeerAddress.make(remote.host, hello.listeningPort & 0xffff),
-      ledgerVersion: hello.ledgerVersion,
-      overlayVersion: hello.overlayVersion,
-      overlayMinVersion: hello.overlayMinVersion,
-      version: hello.versionStr,
-      networkId: hello.networkId.slice(),
-      listeningPort: hello.listeningPort,
-      certificateExpiration: hello.cert.expiration
-    }
+    machine.remote = machine.claimed
     return undefined
   },
   // 5: silent. A transport names its remote; a socket that lost it has an empty host.

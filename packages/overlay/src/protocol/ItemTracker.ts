@@ -251,7 +251,7 @@ export class ItemTracker<P, E> {
   #knowing(): Set<P> {
     const knowing = new Set<P>()
     for (const { key } of this.#waiting) {
-      if (key !== undefined) for (const peer of this.#context.peersKnow(key)) knowing.add(peer)
+      if (key !== undefined) { for (const peer of this.#context.peersKnow(key)) knowing.add(peer) }
     }
     return knowing
   }

@@ -2,7 +2,9 @@
  * Every connection of a node, from the first byte to the last, and the one place where it is decided who may stay.
  *
  * A connection is reserved before it exists and released once, whatever happens in between; slots are therefore never
- * exceeded and always come back. Four lists: pending or authenticated, inbound or outbound. No connection is in two.
+ * exceeded and always come back. Four lists: pending or authenticated, inbound or outbound. No connection is in two. A
+ * connection that was dropped leaves its list at once, and counts only as a socket until it is closed (`close`, then
+ * `release`).
  *
  * Two connections with one node. An authenticated one always stays. While both are pending somebody has to choose, and
  * both ends must not choose differently, or none is left: of two crossed dials the node with the greater id chooses and
@@ -35,6 +37,11 @@ export interface PeerLimits {
   readonly maxPendingPerAddress: number
   readonly maxPendingPerSubnet24: number
   readonly maxPendingPerSubnet16: number
+  /**
+   * When the pending inbound list is full, one that is older than this and has not said HELLO, or four times as old, makes
+   * room for a newcomer. Infinity for never, as in core.
+   */
+  readonly evictPendingAfterMillis: number
   readonly preferredPeersOnly: boolean
   readonly mutualDials: "winner" | "core"
 }
@@ -51,7 +58,7 @@ export interface Entry {
   readonly address: PeerAddress
   /** Monotonic milliseconds. */
   readonly since: number
-  state: "pending" | "authenticated" | "released"
+  state: "pending" | "authenticated" | "closing" | "released"
   /** Set by HELLO. */
   remote: RemoteFacts | undefined
   /** Set when a decision about another connection ends this one. */
@@ -82,17 +89,22 @@ export interface Preferences {
  * @since 0.1.0
  */
 export class PeerRegistry {
+  readonly limits: PeerLimits
   readonly #self: NodeId.NodeId
-  readonly #limits: PeerLimits
   readonly #preferences: Preferences
+  /** Pending and authenticated. */
   readonly #entries = new Set<Entry>()
+  /** Dropped, their sockets not closed yet. */
+  readonly #closing = new Set<Entry>()
   readonly #authenticated = { initiator: new Map<NodeId.NodeId, Entry>(), acceptor: new Map<NodeId.NodeId, Entry>() }
   readonly #pending = { initiator: 0, acceptor: 0 }
-  readonly #pendingByHost = new Map<string, number>()
+  /** Inbound sockets that are not authenticated, of all hosts and by host and subnet. */
+  #unsettled = 0
+  readonly #unsettledBy = new Map<string, number>()
 
   constructor(self: NodeId.NodeId, limits: PeerLimits, preferences: Preferences) {
     this.#self = self
-    this.#limits = limits
+    this.limits = limits
     this.#preferences = preferences
   }
 
@@ -108,15 +120,14 @@ export class PeerRegistry {
     if (existing !== undefined && !(promotion && existing.role === "acceptor")) {
       return DropReason.make("AlreadyConnected", address.toString())
     }
-    if (this.#pending.initiator >= this.#limits.maxOutboundPending) return DropReason.make("OutboundFull")
+    if (this.#pending.initiator >= this.limits.maxOutboundPending) return DropReason.make("OutboundFull")
     return this.#add("initiator", address, now)
   }
 
-  /** A place for an accepted socket, or why there is none. */
+  /** A place for an accepted socket, or why there is none. Sockets that are still closing count, as in core. */
   reserveInbound(remote: PeerAddress, now: number): Entry | DropReason.DropReason {
-    const limits = this.#limits
+    const { limits } = this
     const extra = this.#preferences.isPossiblyPreferred(remote) ? limits.possiblyPreferredExtra : 0
-    if (this.#pending.acceptor >= limits.maxInboundPending + extra) return DropReason.make("PendingInboundFull")
     if (extra === 0 && !this.#preferences.isExempt(remote)) {
       if (this.#count(remote.host) >= limits.maxPendingPerAddress) return DropReason.make("PerAddressLimit", remote.host)
       for (const [subnet, most] of [
@@ -126,7 +137,30 @@ export class PeerRegistry {
         if (this.#count(subnet) >= most) return DropReason.make("PerSubnetLimit", subnet)
       }
     }
+    if (this.#unsettled >= limits.maxInboundPending + extra) {
+      const dawdler = this.#unsettled < 2 * limits.maxInboundPending ? this.#dawdler(now) : undefined
+      if (dawdler === undefined) return DropReason.make("PendingInboundFull")
+      this.close(dawdler)
+      dawdler.drop(DropReason.make("PendingInboundFull"))
+    }
     return this.#add("acceptor", remote, now)
+  }
+
+  /** A pending inbound connection that took too long, of the subnet that has most, the oldest first. */
+  #dawdler(now: number): Entry | undefined {
+    const { evictPendingAfterMillis } = this.limits
+    let found: Entry | undefined
+    let crowd = 0
+    for (const entry of this.#entries) {
+      if (entry.role !== "acceptor" || entry.state !== "pending") continue
+      const patience = entry.remote === undefined ? evictPendingAfterMillis : 4 * evictPendingAfterMillis
+      const neighbours = this.#count(entry.address.subnet16)
+      // Entries come in the order of their age.
+      if (now - entry.since <= patience || neighbours <= crowd) continue
+      crowd = neighbours
+      found = entry
+    }
+    return found
   }
 
   /** HELLO came: a reason to drop this connection, or undefined when it may go on. May doom another one. */
@@ -146,7 +180,7 @@ export class PeerRegistry {
 
   /** Which of two connections with one node goes; undefined when the choice is the other end's. */
   #loser(entry: Entry, other: Entry): Entry | undefined {
-    if (other.state === "authenticated" || this.#limits.mutualDials === "core") return entry
+    if (other.state === "authenticated" || this.limits.mutualDials === "core") return entry
     if (entry.role === other.role) return entry.role === "acceptor" ? entry : undefined
     if (NodeId.Order(this.#self, entry.remote!.id) < 0) return undefined
     return entry.role === "acceptor" ? entry : other
@@ -156,7 +190,7 @@ export class PeerRegistry {
   authenticate(entry: Entry): DropReason.DropReason | undefined {
     const id = entry.remote!.id
     if (this.get(id) !== undefined) return DropReason.make("AlreadyConnected", NodeId.short(id))
-    const { maxInbound, maxOutbound, preferredPeersOnly } = this.#limits
+    const { maxInbound, maxOutbound, preferredPeersOnly } = this.limits
     const list = this.#authenticated[entry.role]
     const max = entry.role === "initiator" ? maxOutbound : maxInbound
     const hasRoom = list.size < max
@@ -174,14 +208,15 @@ export class PeerRegistry {
         this.#evict(evicted, "InboundEvicted")
       }
     }
-    this.#leavePending(entry)
+    this.#pending[entry.role]--
+    this.#unsettle(entry, -1)
     entry.state = "authenticated"
     list.set(id, entry)
     return undefined
   }
 
   #evict(entry: Entry, tag: DropReason.DropTag): void {
-    this.release(entry)
+    this.close(entry)
     entry.drop(DropReason.make(tag))
   }
 
@@ -195,38 +230,48 @@ export class PeerRegistry {
     return first
   }
 
-  /** The connection is over, or will never be. Gives the slot back, once. */
-  release(entry: Entry): void {
-    if (entry.state === "pending") this.#leavePending(entry)
-    else if (entry.state === "authenticated" && entry.remote !== undefined) {
-      this.#authenticated[entry.role].delete(entry.remote.id)
+  /** The connection was dropped: gives the slot back, once. The socket may take a while to close. */
+  close(entry: Entry): void {
+    if (entry.state === "closing" || entry.state === "released") return
+    if (entry.state === "pending") this.#pending[entry.role]--
+    else {
+      this.#authenticated[entry.role].delete(entry.remote!.id)
+      this.#unsettle(entry, 1)
     }
-    entry.state = "released"
+    entry.state = "closing"
     this.#entries.delete(entry)
+    this.#closing.add(entry)
+  }
+
+  /** The socket is closed, or there never was one. */
+  release(entry: Entry): void {
+    if (entry.state === "released") return
+    this.close(entry)
+    this.#unsettle(entry, -1)
+    entry.state = "released"
+    this.#closing.delete(entry)
   }
 
   #add(role: Role, address: PeerAddress, since: number): Entry {
     const entry: Entry = { role, address, since, state: "pending", remote: undefined, doomed: false, drop: () => undefined }
     this.#entries.add(entry)
     this.#pending[role]++
-    if (role === "acceptor") this.#bump(address, 1)
+    this.#unsettle(entry, 1)
     return entry
   }
 
-  #leavePending(entry: Entry): void {
-    this.#pending[entry.role]--
-    if (entry.role === "acceptor") this.#bump(entry.address, -1)
-  }
-
   #count(key: string): number {
-    return this.#pendingByHost.get(key) ?? 0
+    return this.#unsettledBy.get(key) ?? 0
   }
 
-  #bump(address: PeerAddress, by: 1 | -1): void {
+  /** An inbound socket is unauthenticated from now on (1), or no longer (-1). */
+  #unsettle({ address, role }: Entry, by: 1 | -1): void {
+    if (role === "initiator") return
+    this.#unsettled += by
     for (const key of [address.host, address.subnet24, address.subnet16]) {
       const count = this.#count(key) + by
-      if (count === 0) this.#pendingByHost.delete(key)
-      else this.#pendingByHost.set(key, count)
+      if (count === 0) this.#unsettledBy.delete(key)
+      else this.#unsettledBy.set(key, count)
     }
   }
 
@@ -284,12 +329,22 @@ export class PeerRegistry {
   }
 
   freeOutboundPending(): number {
-    return Math.max(0, this.#limits.maxOutboundPending - this.#pending.initiator)
+    return Math.max(0, this.limits.maxOutboundPending - this.#pending.initiator)
   }
 
-  /** Connections of every kind. */
+  /** Connections of every kind, and those that were dropped and are still closing. */
   get size(): number {
-    return this.#entries.size
+    return this.#entries.size + this.#closing.size
+  }
+
+  /** Dropped connections whose sockets are not closed yet. */
+  get closingCount(): number {
+    return this.#closing.size
+  }
+
+  /** Every connection with a node, pending ones too. */
+  connectionsWith(id: NodeId.NodeId): Array<Entry> {
+    return [...this.#entries].filter((entry) => entry.remote?.id === id)
   }
 
   /** Every connection, for shutdown: inbound first, then outbound, as core tells them. */

@@ -174,9 +174,14 @@ export class Session {
     return this.#handshake.state === "GotAuth"
   }
 
-  /** What the remote said about itself, once its HELLO was accepted. */
+  /** What the remote said about itself, once its certificate was verified. */
   get remote(): RemoteFacts | undefined {
     return this.#handshake.remote
+  }
+
+  /** The same before anything is verified: for telling a person, for nothing else. */
+  get claimed(): RemoteFacts | undefined {
+    return this.#handshake.claimed
   }
 
   /** Whether more input may be taken: false while total reading capacity is used up. */
@@ -394,6 +399,7 @@ export class Session {
   #receiveGrant(extended: boolean, numMessages: number, numBytes: number, now: Now): false {
     const failure = this.flow.receiveGrant(extended, numMessages, numBytes, now.millis)
     if (failure !== undefined) this.drop(DropReason.make(failure), now)
+    else this.stats.grantsReceived++
     return false
   }
 
@@ -451,6 +457,7 @@ export class Session {
 
   #sendGrant(now: number): void {
     const { grantBytes: numBytes, grantMessages: numMessages } = this.flow
+    this.stats.grantsSent++
     this.queues.enqueue(SendMoreExtended.make({ numMessages, numBytes }), now)
   }
 

@@ -23,6 +23,9 @@ export class SessionStats {
   /** Reads and writes of the socket. */
   asyncReads = 0
   asyncWrites = 0
+  /** SEND_MORE_EXTENDED messages. */
+  grantsSent = 0
+  grantsReceived = 0
   /** Queries over the limits of protocol.md section 7. */
   queriesIgnored = 0
   readThrottleMillis = 0

@@ -5,8 +5,8 @@
  *
  * @since 0.1.0
  */
-import { HASH_LENGTH, makeHashSeed } from "../internal/hashTable.ts"
 import { HashMap } from "../internal/hashMap.ts"
+import { HASH_LENGTH, makeHashSeed } from "../internal/hashTable.ts"
 import { shuffle } from "../internal/shuffle.ts"
 import type { NodeId } from "../wire/NodeId.ts"
 import {
@@ -16,7 +16,7 @@ import {
   type DemandPeer,
   type DemandPolicy,
   fairOrder,
-  isGroupUsedUp,
+  isReserved,
   MAX_RETRY_COUNT,
   MAX_UNANSWERED,
   rank
@@ -284,7 +284,7 @@ export class TxDemands {
       const status = this.demandStatus(hash, turn.peer.id, now)
       const known = this.#demanded.get(hash)
       if (status === "discard") continue
-      if (known !== undefined && isGroupUsedUp(known, turn.peer.group)) continue
+      if (known !== undefined && isReserved(known, turn.peer)) continue
       if (status === "retryLater") {
         turn.retry.push(hash)
         continue

@@ -90,7 +90,9 @@ describe("records", () => {
     const floodgate = gate()
     for (let ledger = 1; ledger <= 30; ledger++) floodgate.broadcast(hash(ledger), peers(2), ledger, 0)
     floodgate.clearBelow(minRememberedSlot(30)) // 12 slots: 19 to 30
-    for (let ledger = 1; ledger <= 30; ledger++) assert.strictEqual(floodgate.has(hash(ledger)), ledger >= 19, `${ledger}`)
+    for (let ledger = 1; ledger <= 30; ledger++) {
+      assert.strictEqual(floodgate.has(hash(ledger)), ledger >= 19, `${ledger}`)
+    }
     assert.strictEqual(floodgate.size, 12)
     floodgate.clearBelow(31)
     assert.strictEqual(floodgate.size, 0)

@@ -1,9 +1,9 @@
 /** The flat table, queue and sets behind the floodgate, adverts and demands, against plain Maps and arrays. */
 import { assert, describe, it } from "@effect/vitest"
+import { toHex } from "../../src/internal/bytes.ts"
 import { HashMap } from "../../src/internal/hashMap.ts"
 import { HashTable, makeHashSeed, NONE, spread } from "../../src/internal/hashTable.ts"
 import { PeerBits } from "../../src/internal/peerBits.ts"
-import { toHex } from "../../src/internal/bytes.ts"
 import { HashQueue } from "../../src/protocol/HashQueue.ts"
 import { below, generator, hash, hashes, nodeId, numberOf } from "./floodFixtures.ts"
 
@@ -46,11 +46,14 @@ describe("HashTable", () => {
   it("A8 hashes that differ in a single bit, wherever it is, are different hashes", () => {
     const table = new HashTable(makeHashSeed(generator(2)), 300)
     const base = hash(1)
-    const variants = [base, ...Array.from({ length: 256 }, (_, bit) => {
-      const variant = base.slice()
-      variant[bit >> 3] = variant[bit >> 3]! ^ (1 << (bit & 7))
-      return variant
-    })]
+    const variants = [
+      base,
+      ...Array.from({ length: 256 }, (_, bit) => {
+        const variant = base.slice()
+        variant[bit >> 3] = variant[bit >> 3]! ^ (1 << (bit & 7))
+        return variant
+      })
+    ]
     const slots = variants.map((variant) => {
       assert.strictEqual(table.find(variant), NONE)
       return table.add(variant)
@@ -61,7 +64,10 @@ describe("HashTable", () => {
 
   // 65,536 keys each, of kinds with which simple bucket functions put many or all into one bucket.
   const engineered: ReadonlyArray<readonly [name: string, key: (i: number) => Uint8Array]> = [
-    ["a common prefix of 30 bytes", (i) => Uint8Array.from({ length: 32 }, (_, at) => at < 30 ? 9 : i >> (8 * (at - 30)))],
+    [
+      "a common prefix of 30 bytes",
+      (i) => Uint8Array.from({ length: 32 }, (_, at) => at < 30 ? 9 : i >> (8 * (at - 30)))
+    ],
     ["a common suffix of 30 bytes", (i) => Uint8Array.from({ length: 32 }, (_, at) => at > 1 ? 9 : i >> (8 * at))],
     ["the upper bits of half-words only", (i) => {
       const key = new Uint8Array(32)

@@ -1,10 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { toHex } from "../../src/internal/bytes.ts"
-import {
-  AdvertHistories,
-  MAX_ADVERT_HISTORY,
-  MAX_ADVERT_HISTORY_TOTAL
-} from "../../src/protocol/AdvertHistory.ts"
+import { AdvertHistories, MAX_ADVERT_HISTORY, MAX_ADVERT_HISTORY_TOTAL } from "../../src/protocol/AdvertHistory.ts"
 import * as FloodRates from "../../src/protocol/FloodRates.ts"
 import { HashQueue } from "../../src/protocol/HashQueue.ts"
 import { TxAdverts } from "../../src/protocol/TxAdverts.ts"

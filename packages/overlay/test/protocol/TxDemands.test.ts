@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { toHex } from "../../src/internal/bytes.ts"
-import { MAX_RETRY_COUNT } from "../../src/protocol/DemandOrder.ts"
 import { DemandAnswers } from "../../src/protocol/DemandAnswers.ts"
+import { MAX_RETRY_COUNT } from "../../src/protocol/DemandOrder.ts"
 import {
   defaults,
   DEMAND_RETENTION_MILLIS,
@@ -224,7 +224,9 @@ describe("decisions", () => {
 
   it("DEM-03 newly pending transactions are relevant, no others; the floodgate forgets what is no good", () => {
     const demands = new TxDemands(generator(1))
-    const forget = (["pending", "duplicate", "rejected", "banned"] as const).map((verdict) => demands.recordVerdict(verdict))
+    const forget = (["pending", "duplicate", "rejected", "banned"] as const).map((verdict) =>
+      demands.recordVerdict(verdict)
+    )
     assert.deepStrictEqual(forget, [false, false, true, true])
     assert.deepStrictEqual([demands.relevant, demands.irrelevant], [1, 3])
   })
@@ -240,17 +242,17 @@ describe("decisions", () => {
     assert.strictEqual(node.demands.timeouts, 2)
   })
 
-  it("A1 A7 DEM-02 500,000 bogus hashes leave as many remembered as the bound says, and new ones are demanded", () => {
+  it("A1 A7 DEM-02 100,000 bogus hashes leave as many remembered as the bound says, and new ones are demanded", () => {
     assert.strictEqual(defaults.maxDemanded, 100_000)
     const node = new Demander({ maxDemanded: 3000, maxTxSetSize: 100_000 })
     const [a] = node.addPeers(1)
-    for (let n = 0; n < 500_000; n += 1000) {
+    for (let n = 0; n < 100_000; n += 1000) {
       node.advertise(a!, hashes(n, 1000))
       node.now += 10
       assert.strictEqual(node.run().reduce((sum, { hashes }) => sum + hashes.length, 0), 1000)
       assert.isAtMost(node.demands.size, 3000)
     }
-    assert.strictEqual(node.demands.evicted, 500_000 - 3000)
+    assert.strictEqual(node.demands.evicted, 100_000 - 3000)
     assert.strictEqual(node.demands.abandoned, node.demands.evicted)
   })
 })
@@ -258,7 +260,7 @@ describe("decisions", () => {
 describe("properties", () => {
   for (const policy of ["core", "fair"] as const) {
     for (const seed of [1, 2, 3, 4]) {
-      it(`DEM-01 DEM-02 PUL-01 each advertised hash is asked of each of its advertisers once, 15 at most, or known: ${policy} ${seed}`, () => {
+      it(`DEM-01 DEM-02 each advertised hash is asked of each of its advertisers once, 15 at most, or known: ${policy} ${seed}`, () => {
         const node = new Demander({ seed, policy, maxTxSetSize: 20_000 })
         const { draw } = node
         const peers = node.addPeers(20)
@@ -294,7 +296,9 @@ describe("properties", () => {
           assert.strictEqual(who.size, attempts.length, "a peer was asked twice")
           assert.isTrue([...who].every((peer) => of.has(peer)), "a peer was asked that had not advertised")
           assert.isAtMost(attempts.length, 15)
-          if (!known.has(n) && (policy === "core" || of.size <= 11)) assert.strictEqual(attempts.length, Math.min(15, of.size), `${n}`)
+          if (!known.has(n) && (policy === "core" || of.size <= 11)) {
+            assert.strictEqual(attempts.length, Math.min(15, of.size), `${n}`)
+          }
           const times = [...new Set(attempts.map(({ at }) => at))]
           for (let i = 1; i < times.length; i++) {
             const before = attempts.filter(({ at }) => at < times[i]!).length

@@ -56,7 +56,12 @@ export class Demander {
 
   /** Runs once and gives what was sent. */
   run(): Array<Sent> {
-    const demands = this.demands.run(this.now, this.peers, this.limits.maxDemandSize, (hash) => this.known.get(toHex(hash)))
+    const demands = this.demands.run(
+      this.now,
+      this.peers,
+      this.limits.maxDemandSize,
+      (hash) => this.known.get(toHex(hash))
+    )
     const sent = demands.map(({ hashes, peer }) => ({ at: this.now, peer: peer.n, hashes: hashes.map(numberOf) }))
     this.sent.push(...sent)
     return sent
