@@ -9,7 +9,11 @@ import * as Effect from "effect/Effect"
 import { decode } from "./commands/decode.ts"
 import { demo } from "./commands/demo.ts"
 import { keygen } from "./commands/keygen.ts"
+import { mempool } from "./commands/mempool.ts"
+import { node } from "./commands/node.ts"
+import { peers } from "./commands/peers.ts"
 import { ping } from "./commands/ping.ts"
+import { scp } from "./commands/scp.ts"
 import { watch } from "./commands/watch.ts"
 import { Ended, ExitCode } from "./ExitCode.ts"
 import { red } from "./render/Line.ts"
@@ -19,7 +23,7 @@ import { VERSION } from "./version.ts"
 
 const root = Command.make("stellar-overlay").pipe(
   Command.withDescription("Watch, ping, decode and demonstrate the Stellar peer-to-peer overlay."),
-  Command.withSubcommands([demo, ping, watch, decode, keygen]),
+  Command.withSubcommands([node, demo, ping, peers, watch, mempool, scp, decode, keygen]),
   Command.withExamples([
     { command: "stellar-overlay demo --seconds 10", description: "Nodes on this machine that talk to each other" },
     { command: "stellar-overlay ping core-testnet1.stellar.org", description: "Who answers, and how fast" },

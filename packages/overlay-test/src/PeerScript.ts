@@ -438,7 +438,10 @@ export class PeerScript {
     if (typeof error === "object") {
       const [code, text] = error
       if (said === undefined || said !== last || said.code !== code || said.text !== text) {
-        throw this.failure(`ERROR_MSG ${code} "${text}" as the last frame`, said ? `it is ${errorText(said)}` : "there is none")
+        throw this.failure(
+          `ERROR_MSG ${code} "${text}" as the last frame`,
+          said ? `it is ${errorText(said)}` : "there is none"
+        )
       }
     }
     yield* this.finish()

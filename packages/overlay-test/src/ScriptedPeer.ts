@@ -22,8 +22,8 @@
  *
  * @since 0.1.0
  */
-import { type Connection, type Listener, Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
 import type { Now } from "@stellar-overlay/overlay/protocol/Primitives"
+import { type Connection, type Listener, Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
 import type { MessageTag } from "@stellar-overlay/overlay/wire/MessageType"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import type { ErrorMsg, StellarMessage, Tagged } from "@stellar-overlay/overlay/wire/StellarMessage"
@@ -148,8 +148,10 @@ class Runner {
         const result = story.next(reply)
         return result.done === true
           ? Effect.succeed(result.value)
-          : Effect.flatMap(this.perform(result.value), (outcome) =>
-            this.resume(story, { outcome, now: readNow(this.clock) }))
+          : Effect.flatMap(
+            this.perform(result.value),
+            (outcome) => this.resume(story, { outcome, now: readNow(this.clock) })
+          )
       } catch (error) {
         return error instanceof ScriptFailure ? Effect.fail(error) : Effect.die(error)
       }

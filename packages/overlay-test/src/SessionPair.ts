@@ -162,8 +162,14 @@ export class SessionPair {
     this.#unixStart = options.unixSeconds ?? 1_767_225_600
     this.now = { millis: 0, unixSeconds: this.#unixStart }
     const both = options.both ?? {}
-    this.initiator = new End("initiator", "initiator", PeerAddress.make("127.0.0.1", 11627), { ...both, ...options.initiator }, this.now)
-    this.acceptor = new End("acceptor", "acceptor", PeerAddress.make("127.0.0.1", 50000), { ...both, ...options.acceptor }, this.now)
+    this.initiator = new End("initiator", "initiator", PeerAddress.make("127.0.0.1", 11627), {
+      ...both,
+      ...options.initiator
+    }, this.now)
+    this.acceptor = new End("acceptor", "acceptor", PeerAddress.make("127.0.0.1", 50000), {
+      ...both,
+      ...options.acceptor
+    }, this.now)
   }
 
   /** The initiator's TCP connection stands; runs the handshake as far as it goes. */

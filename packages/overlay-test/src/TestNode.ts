@@ -10,13 +10,23 @@ import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import { NodeIdentity } from "@stellar-overlay/overlay/NodeIdentity"
 import { Overlay } from "@stellar-overlay/overlay/Overlay"
 import * as OverlayConfig from "@stellar-overlay/overlay/OverlayConfig"
+import * as OverlayEvents from "@stellar-overlay/overlay/OverlayEvents"
+import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import { OverlayHost, unknownLedger } from "@stellar-overlay/overlay/OverlayHost"
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
+import type { PeerManagerConfig } from "@stellar-overlay/overlay/PeerManagerConfig"
 import { PeerStore } from "@stellar-overlay/overlay/PeerStore"
 import { Peers } from "@stellar-overlay/overlay/Peers"
+import * as PeersConfig from "@stellar-overlay/overlay/PeersConfig"
 import { Resolver } from "@stellar-overlay/overlay/Resolver"
+import type { Transport } from "@stellar-overlay/overlay/Transport"
+import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as LoopbackTransport from "./LoopbackTransport.ts"
 import { TestCrypto } from "./TestCrypto.ts"
 import * as World from "./World.ts"
@@ -37,6 +47,14 @@ export interface Options {
   readonly store?: Layer.Layer<PeerStore> | undefined
   readonly bans?: Layer.Layer<BanList> | undefined
   readonly host?: Layer.Layer<OverlayHost> | undefined
+  /** Differences from the defaults of `PeersConfig`. */
+  readonly peers?: Partial<PeersConfig.PeersConfig> | undefined
+  /** Differences from the defaults of `PeerManagerConfig`. */
+  readonly addresses?: Partial<PeerManagerConfig> | undefined
+  /** What names resolve to; none do unless given. */
+  readonly resolver?: Layer.Layer<Resolver> | undefined
+  /** Called for every event, in the moment it happens. */
+  readonly onEvent?: ((event: OverlayEvent) => void) | undefined
 }
 
 /**
@@ -66,31 +84,45 @@ export const layerIdleHost: Layer.Layer<OverlayHost> = Layer.succeed(OverlayHost
  * @category models
  * @since 0.1.0
  */
-export type Services = Overlay | Flood | ItemFetcher | Peers | PeerManager | BanList | LocalNode | OverlayHost
+export type Services = Overlay | Flood | ItemFetcher | PeerServices
 
 /**
- * A node's layer, for a scope that ends when the node does. Build it anew for every start.
+ * What a node without an overlay provides: connections, and nobody who makes any.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PeerServices = Peers | PeerManager | BanList | LocalNode | OverlayHost | Transport | Resolver
+
+/**
+ * A node's peers without the overlay: it neither listens nor dials by itself, and answers nothing.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options) => {
-  const config = OverlayConfig.OverlayConfig.layer({ ...OverlayConfig.standalone, ...options.config })
-  const crypto = TestCrypto.layer(options.name)
+export const layerPeers = (options: Options) => {
+  const { onEvent } = options
+  const config = OverlayConfig.OverlayConfig.layer({
+    ...OverlayConfig.standalone,
+    listenHost: options.ip,
+    ...options.config
+  })
+  const events = onEvent === undefined
+    ? OverlayEvents.layer
+    : Layer.succeed(OverlayEvents.OverlayEvents, { publish: onEvent, stream: Stream.empty })
   const base = Layer.mergeAll(
     config,
-    crypto,
+    TestCrypto.layer(options.name),
     LoopbackTransport.layerAt(options.ip),
     options.store ?? PeerStore.layerMemory,
     options.bans ?? BanList.layerMemory,
     options.host ?? layerIdleHost,
-    Resolver.layerStatic({})
+    options.resolver ?? Resolver.layerStatic({}),
+    events,
+    Layer.succeed(PeersConfig.PeersConfig, { ...PeersConfig.defaults, ...options.peers })
   )
-  return Overlay.layer.pipe(
-    Layer.provideMerge(Flood.layer),
-    Layer.provideMerge(ItemFetcher.layer),
-    Layer.provideMerge(Peers.layer),
-    Layer.provideMerge(PeerManager.layerOverlayConfig()),
+  return Peers.layer.pipe(
+    Layer.provideMerge(PeerManager.layerOverlayConfig(options.addresses)),
     Layer.provideMerge(LocalNode.layer),
     Layer.provideMerge(NodeIdentity.layerRandom),
     Layer.provideMerge(base),
@@ -99,9 +131,67 @@ export const layer = (options: Options) => {
 }
 
 /**
+ * A node's layer, for a scope that ends when the node does. Build it anew for every start.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options) =>
+  Overlay.layer.pipe(
+    Layer.provideMerge(Flood.layer),
+    Layer.provideMerge(ItemFetcher.layer),
+    Layer.provideMerge(layerPeers(options)),
+    Layer.fresh
+  )
+
+/**
  * Starts a node in the current scope, with chance of its own, and gives its services.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const start = (options: Options) => World.asNode(Layer.build(layer(options)), options.name)
+
+/**
+ * A node with an end of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TestNode {
+  readonly name: string
+  /** Where it listens. */
+  readonly address: PeerAddress
+  readonly overlay: Overlay["Service"]
+  readonly services: Context.Context<Services>
+  /** Tells its peers and ends. */
+  readonly stop: Effect.Effect<void>
+  /** Breaks all its connections as a crash does, and ends. */
+  readonly kill: Effect.Effect<void>
+}
+
+/**
+ * Starts a node that can be stopped before the current scope ends.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const launch = Effect.fnUntraced(function*(options: Options) {
+  const network = yield* LoopbackTransport.LoopbackNetwork
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const services = yield* Scope.provide(start(options), scope)
+  const overlay = Context.get(services, Overlay)
+  const stop = Scope.close(scope, Exit.void)
+  const isOwn = (address: PeerAddress) => address.host === options.ip
+  const kill = network.links.pipe(
+    Effect.flatMap((links) =>
+      Effect.forEach(links.filter((link) => isOwn(link.dialer) || isOwn(link.listener)), (link) => link.sever, {
+        discard: true
+      })
+    ),
+    Effect.andThen(stop)
+  )
+  const address = PeerAddress.make(options.ip, overlay.local.handshake.listeningPort)
+  const node: TestNode = { name: options.name, address, overlay, services, stop, kill }
+  return node
+})

@@ -30,7 +30,9 @@ import { AdvertHistories } from "./protocol/AdvertHistory.ts"
 import { DemandAnswers } from "./protocol/DemandAnswers.ts"
 import type { DemandPeer } from "./protocol/DemandOrder.ts"
 import * as Floodgate from "./protocol/Floodgate.ts"
+import * as FloodRateLimit from "./protocol/FloodRateLimit.ts"
 import * as FloodRates from "./protocol/FloodRates.ts"
+import { isBulk } from "./protocol/Inbox.ts"
 import { MessageRecords } from "./protocol/MessageRecords.ts"
 import { ScheduledMessages } from "./protocol/ScheduledMessages.ts"
 import { TxAdverts } from "./protocol/TxAdverts.ts"
@@ -125,9 +127,14 @@ const make = Effect.gen(function*() {
   const records = new MessageRecords(draw)
   const demands = new TxDemands.TxDemands(draw, {
     ...TxDemands.defaults,
-    backoffMillis: config.floodDemandBackoffDelayMillis
+    backoffMillis: config.floodDemandBackoffDelayMillis,
+    policy: config.demandPolicy
   })
   const histories = new AdvertHistories(draw)
+  const rate = new FloodRateLimit.FloodRateLimit({
+    ...FloodRateLimit.defaults,
+    maxMessagesPerSecond: config.maxFloodMessagesPerSecond
+  }, millis())
   const flooded = new Map<Peer, FloodPeer>()
   const stats: FloodStats = { broadcasts: 0, sent: 0, alreadyScheduled: 0, scpDiscarded: 0, pulls: 0, pullMillis: 0 }
   /** Opened when an advert's deadline may have become the earliest. */
@@ -288,9 +295,13 @@ const make = Effect.gen(function*() {
     received: (peer, messages) => {
       const state = flooded.get(peer)
       if (state === undefined) return undefined
+      const { isSynced } = host.ledger()
+      const now = millis()
       const scp: Array<ScpMessage> = []
       const transactions: Array<Transaction> = []
       for (const message of messages) {
+        // While out of sync, or over the rate, transactions and what belongs to them are ignored; their credit returns.
+        if (isBulk(message.type) && !(isSynced && rate.allow(message.type, now))) continue
         switch (message._tag) {
           case "ScpMessage":
             scp.push(message)

@@ -155,24 +155,22 @@ const make = Effect.gen(function*() {
         Effect.sync(() => (item === "txSet" ? txSets : quorumSets).stopFetch(hash, waiting)))
     })
 
-  /** An item came: the host looks at it, then those who waited get it. */
+  /** An item came: the host looks at it, then those who waited get it. What nobody waits for is not looked at (Q5). */
   const receive = (
     item: ItemNotFound["item"],
     hash: Uint8Array,
     message: Item,
-    accept: Effect.Effect<boolean>
+    accept: (kept: Item) => Effect.Effect<boolean>
   ): Effect.Effect<void> | undefined => {
-    const table = item === "txSet" ? txSets : quorumSets
-    // Unasked for: neither kept nor looked at (attack Q5).
-    if (!table.isWanted(hash)) return undefined
-    return Effect.flatMap(accept, (isGood) => {
-      const result = table.recv(hash, millis())
-      if (result === undefined) return Effect.void
+    const result = (item === "txSet" ? txSets : quorumSets).recv(hash, millis())
+    if (result === undefined) return undefined
+    const kept = message.retain()
+    return Effect.flatMap(accept(kept), (isGood) => {
       const envelopes: Array<ScpMessage> = []
       for (const waiting of result.envelopes) {
         if (waiting._tag !== "Waiter") envelopes.push(waiting)
         else {
-          const outcome = isGood ? Effect.succeed(message) : Effect.fail(new ItemNotFound({ item, hash: toHex(hash) }))
+          const outcome = isGood ? Effect.succeed(kept) : Effect.fail(new ItemNotFound({ item, hash: toHex(hash) }))
           Deferred.doneUnsafe(waiting.result, outcome)
         }
       }
@@ -182,17 +180,16 @@ const make = Effect.gen(function*() {
 
   const receiveQuorumSet = (message: ScpQuorumSet): Effect.Effect<void> | undefined => {
     const hash = crypto.sha256(message.body)
-    if (!quorumSets.isWanted(hash)) return undefined
-    const kept = message.retain()
-    const accept = isQuorumSetSane(kept.body) ? host.receiveQuorumSet(hash, kept) : Effect.succeed(false)
-    return receive("quorumSet", hash, kept, accept)
+    return receive("quorumSet", hash, message, (kept) =>
+      kept._tag === "ScpQuorumSet" && isQuorumSetSane(kept.body)
+        ? host.receiveQuorumSet(hash, kept)
+        : Effect.succeed(false))
   }
 
   const receiveTxSet = (message: AnyTxSet): Effect.Effect<void> | undefined => {
     const hash = txSetHash(crypto.sha256, message)
-    if (!txSets.isWanted(hash)) return undefined
-    const kept = message.retain()
-    return receive("txSet", hash, kept, host.receiveTxSet(hash, kept))
+    return receive("txSet", hash, message, (kept) =>
+      kept._tag === "ScpQuorumSet" ? Effect.succeed(false) : host.receiveTxSet(hash, kept))
   }
 
   const receiveDontHave = ({ hash, itemType }: DontHave, peer: Peer): void => {

@@ -6,13 +6,24 @@
 import type * as Config from "effect/Config"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import { BanList } from "./BanList.ts"
+import { Flood } from "./Flood.ts"
+import { ItemFetcher } from "./ItemFetcher.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { NodeIdentity, type NodeSeedError } from "./NodeIdentity.ts"
 import * as NodeOverlayCrypto from "./NodeOverlayCrypto.ts"
+import * as NodeResolver from "./NodeResolver.ts"
 import * as NodeTransport from "./NodeTransport.ts"
+import { Overlay } from "./Overlay.ts"
 import { type NetworkName, OverlayConfig, type OverlayConfigError, presets, type Values } from "./OverlayConfig.ts"
 import type { OverlayCrypto } from "./OverlayCrypto.ts"
-import type { Transport } from "./Transport.ts"
+import * as OverlayEvents from "./OverlayEvents.ts"
+import { OverlayHost } from "./OverlayHost.ts"
+import { PeerManager } from "./PeerManager.ts"
+import type { PeerManagerConfig } from "./PeerManagerConfig.ts"
+import { Peers } from "./Peers.ts"
+import { PeerStore } from "./PeerStore.ts"
+import type { Transport, TransportError } from "./Transport.ts"
 
 /**
  * A network by name, or by its passphrase in `networkPassphrase`, and whatever else should differ from the defaults.
@@ -71,3 +82,66 @@ export const layerConfig: Layer.Layer<Services, OverlayConfigError | NodeSeedErr
   OverlayConfig.layerConfig(),
   NodeIdentity.layerConfig
 )
+
+/**
+ * A whole node: what `Options` says, and what it is made of where that is not to be the default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodeOptions extends Options {
+  /** Where known addresses outlive the process; in memory by default, which starts from the seeds every time. */
+  readonly store?: Layer.Layer<PeerStore> | undefined
+  /** The ban list; in memory by default. */
+  readonly bans?: Layer.Layer<BanList> | undefined
+  /** The ledger side of the node; `OverlayHost.layerWatcher` by default. */
+  readonly host?: Layer.Layer<OverlayHost, never, Services> | undefined
+  /** Differences from the defaults of the address book. */
+  readonly peerManager?: Partial<PeerManagerConfig> | undefined
+}
+
+/**
+ * What `layerNode` provides: the running `Overlay` and every part of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type NodeServices = Services | Overlay | Flood | ItemFetcher | Peers | PeerManager | BanList | OverlayHost
+
+/**
+ * A whole node that runs as long as the layer: it listens, finds its peers, remembers them, floods and fetches. Events
+ * are on (`Overlay.events`). Fails when its port cannot be listened on.
+ *
+ * **Example** (A node that watches the test network)
+ *
+ * ```ts
+ * import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
+ * import { Overlay } from "@stellar-overlay/overlay/Overlay"
+ * import { Console, Effect, Stream } from "effect"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const overlay = yield* Overlay
+ *   yield* Stream.runForEach(overlay.scp, ({ message }) => Console.log(message.slotIndex, message.nodeId))
+ * }).pipe(Effect.provide(NodeOverlay.layerNode({ network: "testnet" })))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNode = (
+  options: NodeOptions = {}
+): Layer.Layer<NodeServices, OverlayConfigError | NodeSeedError | Config.ConfigError | TransportError> => {
+  const { bans, host, peerManager, store, ...rest } = options
+  return Overlay.layer.pipe(
+    Layer.provide(NodeResolver.layer),
+    Layer.provideMerge(Flood.layer),
+    Layer.provideMerge(ItemFetcher.layer),
+    Layer.provideMerge(Peers.layer),
+    Layer.provideMerge(Layer.mergeAll(
+      Layer.provide(PeerManager.layerOverlayConfig(peerManager), store ?? PeerStore.layerMemory),
+      bans ?? BanList.layerMemory,
+      host ?? OverlayHost.layerWatcher
+    )),
+    Layer.provideMerge(Layer.merge(layer(rest), OverlayEvents.layer))
+  )
+}

@@ -12,12 +12,14 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { BanList } from "./BanList.ts"
 import * as DropReason from "./DropReason.ts"
 import { Flood } from "./Flood.ts"
+import * as OverlayTick from "./internal/overlayTick.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import * as QueryAnswers from "./internal/queryAnswers.ts"
 import { ItemFetcher } from "./ItemFetcher.ts"
@@ -28,11 +30,8 @@ import { type OverlayEvent, OverlayEvents } from "./OverlayEvents.ts"
 import { OverlayHost } from "./OverlayHost.ts"
 import type * as Peer from "./Peer.ts"
 import { PeerManager } from "./PeerManager.ts"
-import * as PeerResolution from "./PeerResolution.ts"
 import { type ConnectOptions, Peers } from "./Peers.ts"
 import { checkpointSlot, makeLedgerContext, minRememberedSlot } from "./protocol/LedgerContext.ts"
-import { OutOfSyncTimer } from "./protocol/OutOfSyncTimer.ts"
-import { PeerType } from "./protocol/PeerBackoff.ts"
 import type { Resolver } from "./Resolver.ts"
 import { Transport, type TransportError } from "./Transport.ts"
 import type { NodeId } from "./wire/NodeId.ts"
@@ -48,32 +47,30 @@ import {
   type TxSet
 } from "./wire/StellarMessage.ts"
 
-/**
- * How long after the listener the first tick comes.
- *
- * @category constants
- * @since 0.1.0
- */
-export const START_DELAY_MILLIS = 2000
-
-/**
- * Most candidates taken from one list in a tick.
- *
- * @category constants
- * @since 0.1.0
- */
-export const CANDIDATES_PER_TICK = 50
-
-/**
- * Outbound connections aimed for while nobody has connected to us.
- *
- * @category constants
- * @since 0.1.0
- */
-export const TARGET_WITHOUT_INBOUND = 3
-
-/** REALLY_DEAD_NUM_FAILURES_CUTOFF. */
-const MAX_FAILURES = 120
+export {
+  /**
+   * Most candidates taken from one list in a tick.
+   *
+   * @category constants
+   * @since 0.1.0
+   */
+  CANDIDATES_PER_TICK,
+  /**
+   * How long after the listener the first tick comes.
+   *
+   * @category constants
+   * @since 0.1.0
+   */
+  START_DELAY_MILLIS,
+  /**
+   * Outbound connections aimed for while nobody has connected to us; a smaller target stays as it is, where core would
+   * dial more than it has slots for.
+   *
+   * @category constants
+   * @since 0.1.0
+   */
+  TARGET_WITHOUT_INBOUND
+} from "./internal/overlayTick.ts"
 
 /**
  * The overlay as a program sees it.
@@ -84,7 +81,13 @@ const MAX_FAILURES = 120
 export interface OverlayShape {
   /** Where this node listens; undefined when it does not. */
   readonly address: PeerAddress | undefined
+  /** The connections. */
   readonly peers: Peers["Service"]
+  /** The known addresses. */
+  readonly peerManager: PeerManager["Service"]
+  readonly banList: BanList["Service"]
+  /** The configuration, what follows from it, and the certificates (`auth`). */
+  readonly local: LocalNode["Service"]
   /** Dials an address now, whatever its back-off says, and waits for the authenticated peer. */
   readonly connect: (address: PeerAddress, options?: ConnectOptions) => Effect.Effect<Peer.Peer, PeerDropped>
   /**
@@ -96,7 +99,7 @@ export interface OverlayShape {
   readonly send: (id: NodeId, message: StellarMessage) => boolean
   /** Ends the connection with a node (ERR_MISC "dropped by user"); false when it is not connected. */
   readonly drop: (id: NodeId) => boolean
-  /** Bans a node, until a time if given, and drops it. */
+  /** Bans a node, until a time if given, and drops it, wherever its connection is. */
   readonly ban: (id: NodeId, options?: { readonly untilMillis?: number; readonly reason?: string }) => void
   /** Lifts a ban; false when there was none. */
   readonly unban: (id: NodeId) => boolean
@@ -146,7 +149,8 @@ export class Overlay extends Context.Service<Overlay, OverlayShape>()("@stellar-
 }
 
 const make = Effect.gen(function*() {
-  const { config, derived, handshake } = yield* LocalNode
+  const local = yield* LocalNode
+  const { config, handshake } = local
   const transport = yield* Transport
   const peers = yield* Peers
   const manager = yield* PeerManager
@@ -156,9 +160,6 @@ const make = Effect.gen(function*() {
   const fetcher = yield* ItemFetcher
   const events = yield* OverlayEvents
   const clock = yield* Clock.Clock
-  const outOfSync = new OutOfSyncTimer()
-  const millis = () => readNow(clock).millis
-
   const hub = new MessageHub(clock)
   let cleared = 0
 
@@ -166,6 +167,10 @@ const make = Effect.gen(function*() {
     const { trackingIndex } = host.ledger()
     flood.clearBelow(ledgerSeq)
     fetcher.stopOutsideRange(ledgerSeq, Number.MAX_SAFE_INTEGER, checkpointSlot(trackingIndex))
+  }
+
+  const shed = ({ session }: Peer.Peer): void => {
+    session.shedTransactions = !host.ledger().isSynced
   }
 
   const followLedger = (): void => {
@@ -185,81 +190,13 @@ const make = Effect.gen(function*() {
       }),
       host.scpStateFrom()
     )
-    for (const { session } of peers.authenticated()) session.shedTransactions = !ledger.isSynced
+    peers.authenticated().forEach(shed)
   }
 
-  const dialSome = (type: PeerType, most: number): number => {
-    const outbound = peers.registry.all().flatMap((entry) => entry.role === "initiator" ? [entry.address] : [])
-    const promotion = type === PeerType.Inbound
-    const candidates = manager.connectCandidates(type, Math.min(most, CANDIDATES_PER_TICK), {
-      accept: (address) => {
-        const existing = peers.registry.find(address)
-        return existing === undefined || (promotion && existing.role === "acceptor")
-      },
-      outbound
-    })
-    let started = 0
-    for (const address of candidates) if (peers.dial(address, { promotion })) started++
-    return started
-  }
-
-  /** Protocol.md 9.3, steps 4 to 9. Nothing in it waits: a dial is a fiber of its own. */
-  const connectSome = (): void => {
-    const { registry } = peers
-    let pending = registry.freeOutboundPending()
-    if (pending === 0) return
-    const goal = registry.authenticatedCount("acceptor") === 0
-      ? Math.min(TARGET_WITHOUT_INBOUND, derived.maxOutboundConnections)
-      : derived.maxOutboundConnections
-    const free = () => Math.max(0, goal - registry.authenticatedCount("initiator"))
-
-    pending -= dialSome(PeerType.Preferred, Math.min(pending, free() + registry.nonPreferredCount("initiator")))
-    const isFull = free() === 0 && pending > 0
-    if (outOfSync.shouldRotate(host.ledger().isTracking, isFull, millis())) {
-      const unlucky = peers.randomAuthenticated("initiator").find((peer) => !peers.isPreferred(peer))
-      if (unlucky !== undefined) peers.drop(unlucky.id, DropReason.make("OutOfSyncRotation"))
-    }
-    if (pending > 0 && free() > 0) {
-      pending -= dialSome(PeerType.Outbound, pending > 1 ? Math.min(pending - 1, free()) : pending)
-    }
-    if (pending > 0) dialSome(PeerType.Inbound, pending)
-  }
-
-  const resolution = yield* PeerResolution.make({
-    known: config.knownPeers,
-    preferred: config.preferredPeers,
-    ipv6: config.ipv6
-  })
-
-  const tick = Effect.sync(() => {
-    const resolved = resolution.take()
-    if (resolved !== undefined) manager.storeConfigPeers(resolved, { complete: resolved.complete })
-    bans.sweep()
-    followLedger()
-    connectSome()
-    manager.rememberAnchors(peers.authenticated("initiator").map((peer) => peer.address))
-  })
-
-  const begin = Effect.sync(() => {
-    manager.storeConfigPeers(resolution.initial, { startup: true, complete: resolution.initial.complete })
-    manager.removePeersWithManyFailures(MAX_FAILURES)
-  })
-
-  // The listener has a scope of its own: it goes first in a shutdown.
-  const listening = yield* Scope.fork(yield* Effect.scope)
-  const listener = config.listen && !config.runStandalone
-    ? yield* Scope.provide(
-      transport.listen({ host: config.listenHost, port: config.listenPort ?? config.peerPort, backlog: 100 }),
-      listening
-    )
-    : undefined
-  if (listener !== undefined) {
-    if (config.listenPort === 0) handshake.listeningPort = listener.address.port
-    yield* Effect.forkIn(listener.run(peers.accept), listening)
-  }
-
+  // Whoever listens does so before anybody can be admitted.
   followLedger()
   yield* peers.handle({
+    connected: shed,
     received: (peer, messages) => {
       let answers: Effect.Effect<void> | undefined
       for (const message of messages) {
@@ -279,26 +216,45 @@ const make = Effect.gen(function*() {
     }
   })
   yield* peers.handle({ received: (peer, messages) => hub.publish(peer.id, messages) })
-  yield* bans.onBan(({ nodeId }) => peers.drop(nodeId, DropReason.make("NodeBanned")))
-  const loop = config.runStandalone ? undefined : yield* Effect.sleep(START_DELAY_MILLIS).pipe(
-    Effect.andThen(begin),
-    Effect.andThen(
-      Effect.forever(Effect.andThen(tick, Effect.sleep((config.peerAuthenticationTimeoutSeconds + 1) * 1000)))
-    ),
-    Effect.forkScoped
-  )
+  yield* bans.onBan(({ nodeId }) => {
+    for (const entry of peers.registry.connectionsWith(nodeId)) entry.drop(DropReason.make("NodeBanned"))
+  })
 
+  // The socket and the connections it accepted have scopes of their own: in a shutdown the socket goes first.
+  const listening = yield* Scope.fork(yield* Effect.scope)
+  const accepting = yield* Scope.fork(yield* Effect.scope)
+  const listener = config.listen && !config.runStandalone
+    ? yield* Scope.provide(
+      transport.listen({ host: config.listenHost, port: config.listenPort ?? config.peerPort, backlog: 100 }),
+      listening
+    )
+    : undefined
+  if (listener !== undefined) {
+    if (config.listenPort === 0) handshake.listeningPort = listener.address.port
+    yield* Effect.forkIn(listener.run(peers.accept), accepting)
+  }
+  const millis = () => readNow(clock).millis
+  const ticking = config.runStandalone
+    ? undefined
+    : yield* Effect.forkScoped(OverlayTick.run({ config, peers, manager, bans, host, millis, followLedger }))
+
+  // Protocol.md 9.1, in its order.
   const shutdown = yield* Effect.cached(Effect.gen(function*() {
-    loop?.interruptUnsafe()
-    // Accepted connections live in the listener's scope, so they are told before it closes; nobody is admitted meanwhile.
-    yield* peers.shutdown
     yield* Scope.close(listening, Exit.void)
+    flood.gate.shutdown()
+    yield* peers.shutdown
+    flood.demands.shutdown()
+    if (ticking !== undefined) yield* Fiber.interrupt(ticking)
+    yield* Scope.close(accepting, Exit.void)
   }))
   yield* Effect.addFinalizer(() => shutdown)
 
   return Overlay.of({
     address: listener?.address,
     peers,
+    peerManager: manager,
+    banList: bans,
+    local,
     connect: (address, options) => peers.connect(address, { force: true, ...options }),
     broadcast: flood.broadcast,
     fetchTxSet: fetcher.fetchTxSet,

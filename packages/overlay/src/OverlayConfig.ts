@@ -139,7 +139,11 @@ export const Values = Schema.Struct({
   maxMessagesPerSecond: between(0, 0x7fffffff),
   maxBytesPerSecond: between(0, 0x7fffffff),
   maxKnownAddresses: count,
-  maxFloodRecords: count
+  maxFloodRecords: count,
+  /** Whom to ask for transactions: in core's order, or so that withholding peers cost less (see `DemandOrder`). */
+  demandPolicy: Schema.Literals(["core", "fair"]),
+  /** Transactions, adverts and demands processed per second, from all peers together; 0 for no limit. */
+  maxFloodMessagesPerSecond: between(0, 0x7fffffff)
 })
 
 /**
@@ -229,7 +233,9 @@ export const defaults: Values = {
   maxMessagesPerSecond: 0,
   maxBytesPerSecond: 0,
   maxKnownAddresses: 10_000,
-  maxFloodRecords: 1_000_000
+  maxFloodRecords: 262_144,
+  demandPolicy: "fair",
+  maxFloodMessagesPerSecond: 0
 }
 
 /**
@@ -249,7 +255,7 @@ export const core: Partial<Values> = {
   minimumBodyBytesPerSecond: 0,
   strictCoreTimers: true,
   maxKnownAddresses: 0x7fffffff,
-  maxFloodRecords: 0x7fffffff
+  demandPolicy: "core"
 }
 
 /**

@@ -11,7 +11,12 @@
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { OverlayConfig } from "./OverlayConfig.ts"
+import type { OverlayCrypto } from "./OverlayCrypto.ts"
+import * as OverlayHostRelay from "./OverlayHostRelay.ts"
+import * as OverlayHostWatcher from "./OverlayHostWatcher.ts"
 import { MAX_CLASSIC_TRANSACTION_SIZE } from "./protocol/LedgerContext.ts"
 import type { NodeId } from "./wire/NodeId.ts"
 import type { GeneralizedTxSet, ScpMessage, ScpQuorumSet, Transaction, TxSet } from "./wire/StellarMessage.ts"
@@ -60,9 +65,19 @@ export const unknownLedger: LedgerView = {
 }
 
 /**
+ * SCP messages with a bad signature that a peer may send in the life of its connection. stellar-core counts them only;
+ * a node that verifies before it relays never sends one.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const MAX_BAD_SIGNATURES = 16
+
+/**
  * What the host makes of an SCP message:
  *
- * - `discard`: not wanted; the floodgate forgets it, so that it counts as new if it comes again
+ * - `discard`: not wanted; the floodgate forgets it, so that it counts as new if it comes again. With `badSignature` nobody
+ *   signed it, and a peer that sends `MAX_BAD_SIGNATURES` such messages is dropped
  * - `hold`: taken; not relayed now. What it still needs is fetched, and the message handed over once more when it came
  * - `relay`: taken; told to every peer that does not know it
  *
@@ -70,8 +85,12 @@ export const unknownLedger: LedgerView = {
  * @since 0.1.0
  */
 export type ScpVerdict =
-  | { readonly _tag: "discard" }
-  | { readonly _tag: "hold"; readonly txSets: ReadonlyArray<Uint8Array>; readonly quorumSets: ReadonlyArray<Uint8Array> }
+  | { readonly _tag: "discard"; readonly badSignature?: boolean }
+  | {
+    readonly _tag: "hold"
+    readonly txSets: ReadonlyArray<Uint8Array>
+    readonly quorumSets: ReadonlyArray<Uint8Array>
+  }
   | { readonly _tag: "relay" }
 
 /**
@@ -103,10 +122,13 @@ export class OverlayHost extends Context.Service<OverlayHost, {
   /** The ledger to ask new peers' SCP state from (protocol.md 5.3). */
   readonly scpStateFrom: () => number
 
-  /** SCP messages in the order they came; one verdict for each. */
+  /**
+   * SCP messages in the order they came; one verdict for each. `from` is the peer that sent them, and undefined for those
+   * that waited for an item and are handed over once more.
+   */
   readonly receiveScp: (
     messages: NonEmptyReadonlyArray<ScpMessage>,
-    from: NodeId
+    from: NodeId | undefined
   ) => Effect.Effect<ReadonlyArray<ScpVerdict>>
   /** SCP state from a ledger on, in slot order, at most 100 slots (protocol.md 5.3). */
   readonly scpState: (fromLedger: number) => Effect.Effect<ReadonlyArray<ScpMessage>>
@@ -130,7 +152,43 @@ export class OverlayHost extends Context.Service<OverlayHost, {
   readonly receiveTxSet: (hash: Uint8Array, txSet: AnyTxSet) => Effect.Effect<boolean>
   /** A quorum set that was asked for arrived, and is sane. */
   readonly receiveQuorumSet: (hash: Uint8Array, quorumSet: ScpQuorumSet) => Effect.Effect<boolean>
+  /** A quorum set that was asked for arrived, and is not sane: what names it should be discarded from now on. */
+  readonly refuseQuorumSet?: (hash: Uint8Array) => void
 
   /** Whether a node is in the transitive quorum: such nodes may run surveys. */
   readonly isInQuorum: (id: NodeId) => boolean
-}>()("@stellar-overlay/overlay/OverlayHost") {}
+}>()("@stellar-overlay/overlay/OverlayHost") {
+  /**
+   * A host that only looks on: it takes SCP messages, relays nothing, answers nothing and wants no transactions. See
+   * `OverlayHostWatcher`.
+   *
+   * @since 0.1.0
+   */
+  static readonly layerWatcher: Layer.Layer<OverlayHost, never, OverlayConfig | OverlayCrypto> = Layer.effect(
+    this,
+    Effect.suspend(() => OverlayHostWatcher.make())
+  )
+
+  /** As `layerWatcher`, with options. */
+  static readonly layerWatcherWith = (
+    options: OverlayHostWatcher.WatcherOptions
+  ): Layer.Layer<OverlayHost, never, OverlayConfig | OverlayCrypto> =>
+    Layer.effect(this, OverlayHostWatcher.make(options))
+
+  /**
+   * A host for a sentry: it relays signed SCP messages and transactions, and serves what it has seen. See
+   * `OverlayHostRelay`.
+   *
+   * @since 0.1.0
+   */
+  static readonly layerRelay: Layer.Layer<OverlayHost, never, OverlayConfig | OverlayCrypto> = Layer.effect(
+    this,
+    Effect.suspend(() => Effect.map(OverlayHostRelay.make(), ({ host }) => host))
+  )
+
+  /** As `layerRelay`, with options: whom to trust, and the bounds. */
+  static readonly layerRelayWith = (
+    options: OverlayHostRelay.RelayOptions
+  ): Layer.Layer<OverlayHost, never, OverlayConfig | OverlayCrypto> =>
+    Layer.effect(this, Effect.map(OverlayHostRelay.make(options), ({ host }) => host))
+}

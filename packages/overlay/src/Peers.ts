@@ -2,9 +2,9 @@
  * All peers of a node: the one admission path for dialled and accepted connections, and the loop that hands their
  * messages to whoever registered for them.
  *
- * A connection holds a place in the `PeerRegistry` from before its first byte until after its last; the fiber that runs
- * it gives the place back however it ends. What a handler does with a batch is part of processing it: credit returns to
- * the remote when all handlers are done (see `Peer`).
+ * A connection holds a place in the `PeerRegistry` from before its first byte; it gives its slot back in the moment it is
+ * dropped, and the rest when its socket is closed, however it ends. What a handler does with a batch is part of processing
+ * it: credit returns to the remote when all handlers are done (see `Peer`).
  *
  * Implements protocol.md 9.5 to 9.7 (stellar-core: `OverlayManagerImpl`).
  *
@@ -16,28 +16,31 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { BanList } from "./BanList.ts"
 import * as DropReason from "./DropReason.ts"
+import { describe, LivePeers } from "./internal/livePeers.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import { shuffle } from "./internal/shuffle.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { PeerDropped } from "./OverlayError.ts"
-import { OverlayEvents } from "./OverlayEvents.ts"
+import { type OverlayEvent, OverlayEvents } from "./OverlayEvents.ts"
 import * as Peer from "./Peer.ts"
 import { PeerManager } from "./PeerManager.ts"
+import { PeersConfig } from "./PeersConfig.ts"
 import type { Admission, Role } from "./protocol/Handshake.ts"
-import * as HandshakeBudget from "./protocol/HandshakeBudget.ts"
-import type { Lane } from "./protocol/Inbox.ts"
+import { HandshakeBudget } from "./protocol/HandshakeBudget.ts"
+import * as InboundEviction from "./protocol/InboundEviction.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
 import { type Entry, PeerRegistry } from "./protocol/PeerRegistry.ts"
 import { type Connection, Transport } from "./Transport.ts"
-import * as NodeId from "./wire/NodeId.ts"
+import type * as NodeId from "./wire/NodeId.ts"
 import type { PeerAddress } from "./wire/PeerAddress.ts"
 import type { StellarMessage } from "./wire/StellarMessage.ts"
 
@@ -51,8 +54,9 @@ export interface PeerHandler {
   /** A peer authenticated. */
   readonly connected?: (peer: Peer.Peer) => void
   /**
-   * A batch of one lane came, SCP and fetch replies or transactions, adverts and demands; the messages may be views into a socket buffer, good until the handler is done. An effect delays the
-   * credit, and so the peer, until it ends; a defect in it ends that peer and no other.
+   * A batch of one lane came, SCP and fetch replies or transactions, adverts and demands; the messages may be views into
+   * a socket buffer, good until the handler is done. An effect delays the credit, and so the peer, until it ends; it is
+   * interrupted when it takes longer than 5 s after the peer is gone. A defect in it ends that peer and no other.
    */
   readonly received?: (
     peer: Peer.Peer,
@@ -117,7 +121,8 @@ export interface PeersShape {
  */
 export class Peers extends Context.Service<Peers, PeersShape>()("@stellar-overlay/overlay/Peers") {
   /**
-   * Peers over a transport, with the address book and the ban list they consult.
+   * Peers over a transport, with the address book and the ban list they consult, and the values of the `PeersConfig`
+   * reference. All are told and gone before the layer's scope is closed.
    *
    * @since 0.1.0
    */
@@ -127,15 +132,15 @@ export class Peers extends Context.Service<Peers, PeersShape>()("@stellar-overla
   )
 }
 
-/** Hosts that tests use many times over are not limited by host. */
-const isExempt = (address: PeerAddress, allowLocalhost: boolean): boolean => allowLocalhost && address.isLocalhost
+/** An IPv6 site has more addresses than it has hosts. */
+const hostOf = (address: PeerAddress): string => (address.kind === "ipv6" ? address.subnet24 : address.host)
 
-/** After this long an inbound peer that has sent nothing new may have to make room for another. */
-const IDLE_SQUATTER_MILLIS = 600_000
+type Open = (options: Peer.PeerOptions) => Effect.Effect<Peer.Peer, PeerDropped, LocalNode | Transport | Scope.Scope>
 
 const make = Effect.gen(function*() {
   const context = yield* Effect.context<LocalNode | Transport>()
   const { config, derived, handshake } = yield* LocalNode
+  const options = yield* PeersConfig
   const events = yield* OverlayEvents
   const manager = yield* PeerManager
   const bans = yield* BanList
@@ -143,16 +148,20 @@ const make = Effect.gen(function*() {
   const random = yield* Random.Random
   const fibers = yield* FiberSet.make<void>()
   const fork = yield* FiberSet.runtime(fibers)<LocalNode | Transport>()
-  const handlers = new Set<PeerHandler>()
-  const live = new Map<Entry, Peer.Peer>()
+  const live = new LivePeers()
   const preferredKeys = new Set<string>(config.preferredPeerKeys)
   const millis = () => readNow(clock).millis
-  const budget = new HandshakeBudget.HandshakeBudget(HandshakeBudget.defaults, millis())
+  const accepts = new HandshakeBudget(options.accepts, millis())
+  const handshakes = new HandshakeBudget(options.handshakes, millis())
   let ledger: LedgerContext | undefined
   let scpStateFrom = 0
   let closed = false
   /** Open while there is no connection at all. */
   const empty = Latch.makeUnsafe(true)
+
+  /** Hosts that are not limited: those that tests use many times over, and where preferred peers may be. */
+  const isTestHost = (address: PeerAddress) => config.allowLocalhostForTesting && address.isLocalhost
+  const isExempt = (address: PeerAddress) => isTestHost(address) || manager.isPossiblyPreferred(address)
 
   const registry = new PeerRegistry(
     handshake.id,
@@ -165,30 +174,35 @@ const make = Effect.gen(function*() {
       maxPendingPerAddress: config.maxPendingPerAddress,
       maxPendingPerSubnet24: config.maxPendingPerSubnet24,
       maxPendingPerSubnet16: config.maxPendingPerSubnet16,
+      evictPendingAfterMillis: options.evictPendingAfterMillis,
       preferredPeersOnly: config.preferredPeersOnly,
-      mutualDials: config.mutualDials
+      mutualDials: config.mutualDials,
+      ...options.limits
     },
     {
-      isExempt: (address) => isExempt(address, config.allowLocalhostForTesting),
+      isExempt: isTestHost,
       isPreferredAddress: manager.isPreferred,
       isPossiblyPreferred: manager.isPossiblyPreferred,
       isPreferredKey: (id) => preferredKeys.has(id),
-      dispensable: (inbound, newcomer) => {
-        const idleSince = millis() - IDLE_SQUATTER_MILLIS
-        return inbound.find((entry) => {
-          const stats = live.get(entry)?.session.stats
-          return entry !== newcomer && entry.since < idleSince && !registry.isPreferred(entry)
-            && stats !== undefined && stats.uniqueFloodMessages + stats.uniqueFetchMessages === 0
+      dispensable: (inbound) => {
+        const squatters = inbound.map((entry) => {
+          const session = live.get(entry)?.session
+          return {
+            isPreferred: registry.isPreferred(entry),
+            since: entry.since,
+            useful: session === undefined ? 0 : session.stats.uniqueFloodMessages + session.stats.uniqueFetchMessages,
+            latencyMillis: session?.liveness.latencyMillis ?? Infinity,
+            group: entry.address.subnet16
+          }
         })
+        return inbound[InboundEviction.choose(squatters, options.evictIdleAfterMillis, millis())]
       }
     }
   )
 
   const admission = (entry: Entry): Admission => ({
-    beforeVerify: ({ host }) =>
-      entry.role === "initiator" || isExempt(entry.address, config.allowLocalhostForTesting)
-        ? undefined
-        : budget.take(host, millis()),
+    beforeVerify: (address) =>
+      entry.role === "initiator" || isExempt(address) ? undefined : handshakes.take(hostOf(address), millis()),
     isBanned: (id) => bans.isBanned(id),
     helloReceived: (remote) => {
       manager.helloReceived(remote.address, remote.role)
@@ -201,98 +215,122 @@ const make = Effect.gen(function*() {
     }
   })
 
-  /** Hands the batches of a lane to the handlers until the peer ends. */
-  const consume = (peer: Peer.Peer, lane: Lane) =>
-    Stream.runForEachArray(peer.lanes[lane], (messages) => {
-      let waiting: Effect.Effect<void> | undefined
-      for (const handler of handlers) {
-        const effect = handler.received?.(peer, messages)
-        if (effect !== undefined) waiting = waiting === undefined ? effect : Effect.andThen(waiting, effect)
-      }
-      return waiting ?? Effect.void
-    }).pipe(
-      Effect.catchTag("PeerDropped", () => Effect.void),
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.void
-          : Effect.andThen(
-            Effect.logError("A handler failed", cause),
-            peer.drop(DropReason.make("Defect", Cause.pretty(cause).split("\n")[0] ?? "unknown"))
-          )
-      )
-    )
+  /** What the end of a connection says about its address, its host and its node. */
+  const judge = (entry: Entry, reason: DropReason.DropReason, authenticated: boolean): void => {
+    const { remote, role } = entry
+    const address = role === "initiator" ? entry.address : remote?.address ?? entry.address
+    if (reason._tag === "ConnectingToSelf" && role === "initiator") manager.rememberSelf(entry.address)
+    manager.connectionEnded(address, role, reason)
+    manager.removePeersWithManyFailures(MAX_FAILURES, address)
+    if (authenticated && remote !== undefined) bans.recordDrop(remote.id, reason)
+    if (role === "acceptor" && !isExempt(entry.address)) {
+      const isViolation = DropReason.kind(reason) === "violation" && DropReason.droppedBy(reason) === "us"
+      const cost = isViolation ? options.violationCost : reason._tag === "NodeBanned" ? options.bannedCost : 0
+      accepts.charge(hostOf(entry.address), cost, millis())
+    }
+  }
 
-  /** One connection from its reservation to its release. */
-  const runEntry = (
-    entry: Entry,
-    acquire: (options: Peer.PeerOptions) => Effect.Effect<Peer.Peer, PeerDropped, LocalNode | Transport | Scope.Scope>,
-    result: Deferred.Deferred<Peer.Peer, PeerDropped> | undefined
-  ) =>
-    Effect.scoped(Effect.gen(function*() {
-      empty.closeUnsafe()
-      const exit = yield* Effect.exit(acquire({
+  const publishDrop = (address: PeerAddress, role: Role, reason: DropReason.DropReason): void =>
+    events.publish({ _tag: "PeerDropped", address, role, id: undefined, authenticated: false, reason })
+
+  /** One connection from its reservation to its release. It is run uninterruptibly, and opens the window itself. */
+  const run = (entry: Entry, open: Open, result?: Deferred.Deferred<Peer.Peer, PeerDropped>): Effect.Effect<
+    void,
+    never,
+    LocalNode | Transport
+  > => {
+    let wasDropped = false
+    let early: DropReason.DropReason | undefined
+    if (entry.role === "acceptor") entry.drop = (reason) => early = reason // until there is a session
+    // Called within the step that drops the connection, so that its slot is free at once.
+    const publish = (event: OverlayEvent): void => {
+      if (event._tag === "PeerDropped") {
+        wasDropped = true
+        registry.close(entry)
+      }
+      events.publish(event)
+    }
+
+    const connection = Effect.gen(function*() {
+      const given = ledger
+      const peer = yield* open({
         admission: admission(entry),
         answers: "deliver",
         scpStateFrom,
-        ledger,
+        ledger: given,
         onSession: (_, drop) => {
           entry.drop = drop
+          if (early !== undefined) drop(early)
         }
-      }))
-      if (result !== undefined) yield* Deferred.done(result, exit)
-      const peer = yield* exit
-      live.set(entry, peer)
-      for (const handler of handlers) handler.connected?.(peer)
-      yield* Effect.all([consume(peer, "urgent"), consume(peer, "bulk")], { concurrency: 2, discard: true })
-      const reason = yield* peer.closed
-      for (const handler of handlers) handler.disconnected?.(peer, reason)
-      bans.recordDrop(peer.id, reason)
-      return reason
-    })).pipe(
-      Effect.catchTag("PeerDropped", ({ reason }) => Effect.succeed(reason)),
-      Effect.flatMap((reason) => Effect.sync(() => ended(entry, reason))),
-      Effect.onExit(() =>
-        Effect.sync(() => {
-          live.delete(entry)
-          registry.release(entry)
-          if (registry.size === 0) empty.openUnsafe()
-          if (result === undefined) return
-          const gone = new PeerDropped({ address: entry.address, id: entry.remote?.id, reason: DropReason.make("Shutdown") })
-          Deferred.doneUnsafe(result, Effect.fail(gone)) // nothing happens when the dial has come to its own end
-        })
-      )
+      }).pipe(Effect.tapError(({ reason }) => Effect.sync(() => judge(entry, reason, false))))
+      if (ledger !== undefined && ledger !== given) peer.updateLedger(ledger)
+      yield* live.begin(entry, peer)
+      if (result !== undefined) yield* Deferred.succeed(result, peer)
+      yield* live.serve(entry, peer, (reason) => judge(entry, reason, true))
+    })
+
+    const failed = (cause: Cause.Cause<PeerDropped>): Effect.Effect<void> => {
+      const isInterrupted = Cause.hasInterruptsOnly(cause)
+      const error = Option.getOrElse(Cause.findErrorOption(cause), () => {
+        const reason = isInterrupted ? DropReason.make("Shutdown") : DropReason.make("Defect", describe(cause))
+        return new PeerDropped({ address: entry.address, id: entry.remote?.id, reason })
+      })
+      if (!wasDropped) publishDrop(entry.address, entry.role, error.reason)
+      if (result !== undefined) Deferred.doneUnsafe(result, Effect.fail(error))
+      return error.reason._tag === "Defect" ? Effect.logError("A connection failed", cause) : Effect.void
+    }
+
+    const release = Effect.sync(() => {
+      registry.release(entry)
+      if (registry.size === 0) empty.openUnsafe()
+    })
+    empty.closeUnsafe()
+    return Effect.interruptible(Effect.scoped(connection)).pipe(
+      Effect.provideService(OverlayEvents, { ...events, publish }),
+      Effect.catchCause(failed),
+      Effect.ensuring(release)
     )
-
-  const ended = (entry: Entry, reason: DropReason.DropReason): void => {
-    const address = entry.role === "initiator" ? entry.address : entry.remote?.address ?? entry.address
-    if (reason._tag === "ConnectingToSelf" && entry.role === "initiator") manager.rememberSelf(entry.address)
-    manager.connectionEnded(address, entry.role, reason)
-    manager.removePeersWithManyFailures(MAX_FAILURES, address)
   }
 
-  const refused = (address: PeerAddress, role: Role, reason: DropReason.DropReason): DropReason.DropReason => {
-    events.publish({ _tag: "PeerDropped", address, role, id: undefined, authenticated: false, reason })
-    return reason
-  }
-
+  /** Makes a place for a dial and starts it; the reason when there is none. */
   const start = (
     address: PeerAddress,
-    options: ConnectOptions,
+    { force = false, promotion }: ConnectOptions,
     result?: Deferred.Deferred<Peer.Peer, PeerDropped>
   ): DropReason.DropReason | undefined => {
     if (closed) return DropReason.make("Shutdown")
-    const entry = registry.reserveOutbound(address, millis(), options.promotion)
-    if ("_tag" in entry) return refused(address, "initiator", entry)
-    const notNow = manager.attemptStarted(address, { force: options.force ?? false })
-    if (notNow !== undefined) {
+    const entry = registry.reserveOutbound(address, millis(), promotion)
+    let refusal = "_tag" in entry ? entry : undefined
+    if (!("_tag" in entry)) {
+      const notNow = manager.attemptStarted(address, { force })
+      if (notNow === undefined) {
+        let fiber: Fiber.Fiber<void> | undefined
+        entry.drop = () => fiber?.interruptUnsafe() // until there is a session, to end it means to give up the dial
+        fiber = fork(run(entry, (peer) => Peer.connect(address, peer), result), { uninterruptible: true })
+        return undefined
+      }
       registry.release(entry)
-      return refused(address, "initiator", DropReason.make("DialRefused", notNow))
+      refusal = DropReason.make("DialRefused", notNow)
     }
-    const fiber = fork(runEntry(entry, (peer) => Peer.connect(address, peer), result))
-    // Until there is a session, ending the connection means giving up the dial.
-    if (entry.state === "pending" && entry.remote === undefined) entry.drop = () => fiber.interruptUnsafe()
-    return undefined
+    if (refusal !== undefined) publishDrop(address, "initiator", refusal)
+    return refusal
   }
+
+  /** Makes a place for an accepted socket; the reason when there is none. */
+  const admit = (remote: PeerAddress): Entry | DropReason.DropReason => {
+    if (closed) return DropReason.make("Shutdown")
+    const tooOften = isExempt(remote) ? undefined : accepts.take(hostOf(remote), millis())
+    return tooOften ?? registry.reserveInbound(remote, millis())
+  }
+
+  const peersOf = (entries: ReadonlyArray<Entry>): Array<Peer.Peer> => entries.flatMap((entry) => live.get(entry) ?? [])
+
+  const shutdown = Effect.suspend(() => {
+    closed = true
+    for (const entry of registry.all()) entry.drop(DropReason.make("Shutdown"))
+    return empty.await
+  })
+  yield* Effect.addFinalizer(() => shutdown)
 
   return Peers.of({
     connect: Effect.fnUntraced(function*(address, options = {}) {
@@ -304,31 +342,18 @@ const make = Effect.gen(function*() {
     dial: (address, options = {}) => start(address, options) === undefined,
     accept: (connection) =>
       Effect.suspend(() => {
-        const entry = closed ? DropReason.make("Shutdown") : registry.reserveInbound(connection.remote, millis())
-        if ("_tag" in entry) {
-          refused(connection.remote, "acceptor", entry)
-          return Effect.void
-        }
-        return runEntry(entry, (options) => Peer.accept(connection, options), undefined)
-      }).pipe(Effect.provideContext(context)),
-    handle: (handler) =>
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          handlers.add(handler)
-          for (const peer of live.values()) handler.connected?.(peer)
-        }),
-        () => Effect.sync(() => handlers.delete(handler))
-      ),
+        const entry = admit(connection.remote)
+        if (!("_tag" in entry)) return run(entry, (options) => Peer.accept(connection, options))
+        publishDrop(connection.remote, "acceptor", entry)
+        return Effect.void
+      }).pipe(Effect.uninterruptible, Effect.provideContext(context)),
+    handle: (handler) => live.register(handler),
     drop: (id, reason) => {
       const entry = registry.get(id)
       entry?.drop(reason)
       return entry !== undefined
     },
-    shutdown: Effect.suspend(() => {
-      closed = true
-      for (const entry of registry.all()) entry.drop(DropReason.make("Shutdown"))
-      return empty.await
-    }),
+    shutdown,
     updateLedger: (next, from) => {
       ledger = next
       scpStateFrom = from
@@ -347,13 +372,9 @@ const make = Effect.gen(function*() {
     },
     registry
   })
-
-  function peersOf(entries: ReadonlyArray<Entry>): Array<Peer.Peer> {
-    return entries.flatMap((entry) => live.get(entry) ?? [])
-  }
 })
 
-/** Addresses in a PEERS message (protocol.md 1.7). */
+/** Addresses in a PEERS message (protocol.md 8.4). */
 const MAX_PEERS_SENT = 50
 
 /** REALLY_DEAD_NUM_FAILURES_CUTOFF. */

@@ -121,10 +121,13 @@ describe("the table", () => {
   })
 
   it("CFG-06 who ended it: we did, the remote did, or the network", () => {
-    const by = (wanted: string) => DropReason.tags.filter((tag) => DropReason.droppedBy(DropReason.make(tag)) === wanted)
+    const by = (wanted: string) =>
+      DropReason.tags.filter((tag) => DropReason.droppedBy(DropReason.make(tag)) === wanted)
     assert.deepStrictEqual(by("remote"), ["RemoteClosed", "ErrorReceived", "LoadErrorReceived", "ShutdownReceived"])
     for (const tag of by("network")) assert.strictEqual(DropReason.kind(DropReason.make(tag)), "unreachable", tag)
-    for (const tag of [...by("network"), ...by("remote")]) assert.isUndefined(DropReason.errorCode(DropReason.make(tag)))
+    for (const tag of [...by("network"), ...by("remote")]) {
+      assert.isUndefined(DropReason.errorCode(DropReason.make(tag)))
+    }
   })
 
   it("PEE-05 every ERR_LOAD of ours is lack of room, and nothing that is a violation is ERR_LOAD", () => {
@@ -187,10 +190,18 @@ describe("an ERROR_MSG that arrived", () => {
 describe("PeerDropped", () => {
   it("CFG-06 tells where, why and what to do, and whether trying again can help", () => {
     const address = PeerAddress.make("192.0.2.7", 11625)
-    const error = new PeerDropped({ address, id: undefined, reason: DropReason.make("ConnectionRefused", "ECONNREFUSED") })
+    const error = new PeerDropped({
+      address,
+      id: undefined,
+      reason: DropReason.make("ConnectionRefused", "ECONNREFUSED")
+    })
     assert.strictEqual(error._tag, "PeerDropped")
-    assert.strictEqual(error.message, "192.0.2.7:11625: unable to connect: ECONNREFUSED: Nothing listens at that address and port.")
-    const retryable = (tag: DropReason.DropTag) => new PeerDropped({ address, id: undefined, reason: DropReason.make(tag) }).retryable
+    assert.strictEqual(
+      error.message,
+      "192.0.2.7:11625: unable to connect: ECONNREFUSED: Nothing listens at that address and port."
+    )
+    const retryable = (tag: DropReason.DropTag) =>
+      new PeerDropped({ address, id: undefined, reason: DropReason.make(tag) }).retryable
     // Yes where nothing speaks against the address; no where somebody would have to change something first.
     const expected: Partial<Record<DropReason.DropTag, boolean>> = {
       ConnectionRefused: true,

@@ -3,7 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Result } from "effect"
 import { createHash } from "node:crypto"
 import * as OverlayConfig from "../src/OverlayConfig.ts"
-import { CHECKPOINT_PERIOD, MAX_CLASSIC_TRANSACTION_SIZE, MAX_SLOTS_TO_REMEMBER } from "../src/protocol/LedgerContext.ts"
+import {
+  CHECKPOINT_PERIOD,
+  MAX_CLASSIC_TRANSACTION_SIZE,
+  MAX_SLOTS_TO_REMEMBER
+} from "../src/protocol/LedgerContext.ts"
 import * as Liveness from "../src/protocol/Liveness.ts"
 import { CERTIFICATE_LIFETIME_SECONDS } from "../src/protocol/PeerAuth.ts"
 import { QUERIES_PER_SECOND, SCP_STATE_QUERIES_PER_WINDOW } from "../src/protocol/QueryLimiter.ts"
@@ -74,7 +78,12 @@ describe("the table of protocol.md 16", () => {
       [[], [], [], []]
     )
     assert.deepStrictEqual(
-      [defaults.preferredPeersOnly, defaults.allowLocalhostForTesting, defaults.allowPrivateAddressesForTesting, defaults.listen],
+      [
+        defaults.preferredPeersOnly,
+        defaults.allowLocalhostForTesting,
+        defaults.allowPrivateAddressesForTesting,
+        defaults.listen
+      ],
       [false, false, false, true]
     )
   })
@@ -82,9 +91,17 @@ describe("the table of protocol.md 16", () => {
   it("CFG-01 the constants of sections 1.7, 2.2, 4, 7 and 8", () => {
     assert.deepStrictEqual([MAX_BODY, MAX_UNAUTHENTICATED_BODY, DEFAULT_PEER_PORT], [16_777_216, 4096, 11_625])
     assert.deepStrictEqual([MAX_CLASSIC_TRANSACTION_SIZE, MAX_SLOTS_TO_REMEMBER, CHECKPOINT_PERIOD], [102_400, 12, 64])
-    assert.deepStrictEqual([QUERIES_PER_SECOND, SCP_STATE_QUERIES_PER_WINDOW, CERTIFICATE_LIFETIME_SECONDS], [5, 10, 3600])
+    assert.deepStrictEqual([QUERIES_PER_SECOND, SCP_STATE_QUERIES_PER_WINDOW, CERTIFICATE_LIFETIME_SECONDS], [
+      5,
+      10,
+      3600
+    ])
     assert.deepStrictEqual(
-      [Liveness.defaults.recurrentPeriodMillis, Liveness.defaults.noCapacityTimeoutMillis, Liveness.INITIAL_LATENCY_MILLIS],
+      [
+        Liveness.defaults.recurrentPeriodMillis,
+        Liveness.defaults.noCapacityTimeoutMillis,
+        Liveness.INITIAL_LATENCY_MILLIS
+      ],
       [5000, 60_000, 86_400_000]
     )
     assert.strictEqual(OverlayConfig.defaults.expectedCloseTimeMillis, 5000)
@@ -96,7 +113,12 @@ describe("what follows", () => {
   it("CFG-01 64 inbound and 8 outbound slots, 56 outbound and 444 inbound pending", () => {
     const derived = OverlayConfig.derive(valid())
     assert.deepStrictEqual(
-      [derived.maxInboundConnections, derived.maxOutboundConnections, derived.maxOutboundPending, derived.maxInboundPending],
+      [
+        derived.maxInboundConnections,
+        derived.maxOutboundConnections,
+        derived.maxOutboundPending,
+        derived.maxInboundPending
+      ],
       [64, 8, 56, 444]
     )
   })
@@ -170,7 +192,11 @@ describe("what follows", () => {
       minimumBodyBytesPerSecond: 6,
       strictCoreTimers: true
     })
-    assert.deepStrictEqual(session.queries, { expectedCloseTimeMillis: 1000, maxSlotsToRemember: 9, txSetBytesPerMinute: 10 })
+    assert.deepStrictEqual(session.queries, {
+      expectedCloseTimeMillis: 1000,
+      maxSlotsToRemember: 9,
+      txSetBytesPerMinute: 10
+    })
     assert.deepStrictEqual(session.rate, { maxMessagesPerSecond: 11, maxBytesPerSecond: 12 })
   })
 
@@ -211,7 +237,11 @@ describe("presets", () => {
   it("CFG-01 core is a valid configuration that lifts what core does not have", () => {
     const values = valid(OverlayConfig.core)
     assert.isTrue(values.strictCoreTimers)
-    assert.deepStrictEqual([values.mutualDials, values.sharedKeyCacheSize, values.minimumBodyBytesPerSecond], ["core", 65_535, 0])
+    assert.deepStrictEqual([values.mutualDials, values.sharedKeyCacheSize, values.minimumBodyBytesPerSecond], [
+      "core",
+      65_535,
+      0
+    ])
   })
 
   it("CFG-01 HSK-09 versions 38 to 42 are announced", () => {
@@ -343,7 +373,10 @@ describe("layers", () => {
 
   it.effect("CFG-01 an empty variable counts as one that is not set, as everywhere in Effect", () =>
     Effect.gen(function*() {
-      const read = yield* withEnvironment({ OVERLAY_NETWORK_PASSPHRASE: "", OVERLAY_PEER_PORT: "" }, OverlayConfig.standalone)
+      const read = yield* withEnvironment(
+        { OVERLAY_NETWORK_PASSPHRASE: "", OVERLAY_PEER_PORT: "" },
+        OverlayConfig.standalone
+      )
       assert.strictEqual(Result.getOrThrow(read).networkPassphrase, "Standalone Network ; February 2017")
     }))
 
@@ -364,7 +397,9 @@ describe("layers", () => {
       Effect.gen(function*() {
         const result = yield* withEnvironment({ [name]: value })
         if (Result.isSuccess(result)) return assert.fail(`accepted ${name}=${value}`)
-        assert.isTrue(result.failure instanceof OverlayConfig.OverlayConfigError || result.failure instanceof Config.ConfigError)
+        assert.isTrue(
+          result.failure instanceof OverlayConfig.OverlayConfigError || result.failure instanceof Config.ConfigError
+        )
       }))
   }
 })

@@ -4,7 +4,7 @@ import { Deferred, Effect, Fiber, Stream } from "effect"
 import * as DropReason from "../src/DropReason.ts"
 import * as NodeTransport from "../src/NodeTransport.ts"
 import { quorumSet, transaction } from "./scenarios/fixtures.ts"
-import { dial, link, listen, makeNode } from "./scenarios/peers.ts"
+import { dial, failureOf, link, listen, makeNode } from "./scenarios/peers.ts"
 import { stories } from "./scenarios/peerStories.ts"
 
 const tcp = Effect.provide(NodeTransport.layer)
@@ -49,7 +49,7 @@ describe("sockets", () => {
       const door = yield* listen(b)
       const heard = new Map<string, number>()
       for (let i = 0; i < 100; i++) {
-        const failure = yield* Effect.flip(Effect.scoped(dial(a, door.address)))
+        const failure = yield* failureOf(Effect.scoped(dial(a, door.address)))
         heard.set(failure.reason._tag, (heard.get(failure.reason._tag) ?? 0) + 1)
       }
       // It sees the versions in HELLO itself, before the ERROR_MSG; a reset would be another reason.
@@ -116,14 +116,16 @@ describe("volume", () => {
       const all = yield* Deferred.make<void>()
       let next = 0
       let wrong = 0
-      yield* Effect.forkScoped(Effect.ignore(Stream.runForEachArray(b.peer.messages, (messages) =>
-        Effect.suspend(() => {
-          for (const message of messages) {
-            if (message._tag !== "Transaction") continue
-            if (message.size !== pool[next++ % 100]!.size) wrong++
-          }
-          return next < count ? Effect.void : Deferred.succeed(all, undefined)
-        }))))
+      yield* Effect.forkScoped(
+        Effect.ignore(Stream.runForEachArray(b.peer.messages, (messages) =>
+          Effect.suspend(() => {
+            for (const message of messages) {
+              if (message._tag !== "Transaction") continue
+              if (message.size !== pool[next++ % 100]!.size) wrong++
+            }
+            return next < count ? Effect.void : Deferred.succeed(all, undefined)
+          })))
+      )
       yield* a.peer.sendAll(function*() {
         for (let i = 0; i < count; i++) yield pool[i % 100]!
       }())

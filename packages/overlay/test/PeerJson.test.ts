@@ -46,7 +46,9 @@ const fullKeys = [
 
 const leaves = (value: object, prefix = ""): Array<readonly [string, unknown]> =>
   Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
-    typeof inner === "object" && inner !== null ? leaves(inner, `${prefix}${key}.`) : [[`${prefix}${key}`, inner] as const]
+    typeof inner === "object" && inner !== null
+      ? leaves(inner, `${prefix}${key}.`)
+      : [[`${prefix}${key}`, inner] as const]
   )
 
 const sorted = (keys: Iterable<string>) => [...keys].sort()
@@ -79,7 +81,9 @@ describe("keys", () => {
 
 describe("values", () => {
   it("PEE-02 CFG-07 facts, age and latency of a peer after its first ping", () => {
-    const pair = SessionPair.connected({ acceptor: { config: { peerPort: 4711, versionString: "v1", overlayVersion: 41 } } })
+    const pair = SessionPair.connected({
+      acceptor: { config: { peerPort: 4711, versionString: "v1", overlayVersion: 41 } }
+    })
     pair.advance(7900)
     const json = PeerJson.compact(pair.initiator.session, pair.now.millis)
     assert.deepStrictEqual(
@@ -124,7 +128,12 @@ describe("counters", () => {
   it("CFG-07 PEE-02 bytes, messages, reads and writes move by exactly the amount sent", () => {
     const remote = authenticated()
     const before = PeerJson.full(remote.session, 0)
-    const said = [getTxSet(1), transaction(400), advert(1, 2), DontHave.make({ itemType: 17, hash: new Uint8Array(32) })]
+    const said = [
+      getTxSet(1),
+      transaction(400),
+      advert(1, 2),
+      DontHave.make({ itemType: 17, hash: new Uint8Array(32) })
+    ]
     const bytes = said.reduce((sum, { size }) => sum + 48 + size, 0)
     remote.say(...said)
     const after = PeerJson.full(remote.session, 0)

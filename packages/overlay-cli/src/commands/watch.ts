@@ -1,45 +1,30 @@
 /** `stellar-overlay watch <host:port>`: the typed messages of one node as they arrive. */
-import * as DropReason from "@stellar-overlay/overlay/DropReason"
 import * as NodeOverlayCrypto from "@stellar-overlay/overlay/NodeOverlayCrypto"
 import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
 import type { Peer } from "@stellar-overlay/overlay/Peer"
 import type { MessageTag } from "@stellar-overlay/overlay/wire/MessageType"
-import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import type { StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { ExitCode, ofDrop } from "../ExitCode.ts"
-import { connect } from "../net/Dial.ts"
-import * as Target from "../net/Target.ts"
+import { ExitCode } from "../ExitCode.ts"
+import * as Client from "../net/client.ts"
 import { Unique } from "../net/Unique.ts"
 import { messageOf } from "../net/WireTap.ts"
-import * as Drop from "../render/drop.ts"
-import { dim, fit, type Line } from "../render/Line.ts"
+import { dim, type Line } from "../render/Line.ts"
 import * as Link from "../render/link.ts"
 import { describe, type Hashing, toJson } from "../render/message.ts"
 import { Screen } from "../render/Screen.ts"
 import * as Types from "../render/types.ts"
 import { bytes, count, plural, rate, timeOfDay } from "../render/units.ts"
 import { work } from "../work.ts"
-import * as Ping from "./ping.ts"
 
-/** How often the status is shown: on a terminal, where it stays in place, and elsewhere. */
-const STATUS_MILLIS = { terminal: 1000, plain: 10_000 }
-
-interface Options {
-  readonly address: PeerAddress
-  readonly target: Target.Options
-  readonly json: boolean
+interface Options extends Client.Options {
   readonly types: ReadonlySet<MessageTag> | undefined
   readonly count: number | undefined
-  readonly seconds: number | undefined
 }
 
 const shows = ({ types }: Options, message: StellarMessage): boolean => types === undefined || types.has(message._tag)
@@ -61,7 +46,6 @@ const statusParts = (peer: Peer, unique: Unique, perSecond: number): ReadonlyArr
 }
 
 const statusJson = (peer: Peer, unique: Unique) => ({
-  event: "status",
   ...Link.toJson(peer.session),
   uniqueMessages: unique.messages,
   duplicateMessages: unique.duplicates,
@@ -70,7 +54,7 @@ const statusJson = (peer: Peer, unique: Unique) => ({
 })
 
 const run = Effect.fnUntraced(function*(options: Options) {
-  const { address, json } = options
+  const { json } = options
   const screen = yield* Screen
   const clock = yield* Clock.Clock
   const crypto = yield* OverlayCrypto
@@ -93,40 +77,6 @@ const run = Effect.fnUntraced(function*(options: Options) {
     }
     : undefined
 
-  const dialled = yield* connect(address, { ...options.target, peer: {}, received })
-  const { outcome } = dialled.last
-  if (Result.isFailure(outcome)) {
-    if (json) yield* screen.json([{ event: "failed", ...Ping.toJson(address, dialled) }])
-    else yield* screen.note(Ping.describe(address, dialled))
-    return ofDrop(outcome.failure)
-  }
-  const peer = outcome.success
-  if (json) yield* screen.json([{ event: "connected", ...Ping.toJson(address, dialled) }])
-  else {
-    const { id, version } = peer.remote
-    const network = dialled.last.network.name ?? "private network"
-    yield* screen.print([[dim("connected: "), ...Link.name(peer), ` on ${network}, ${version}, ${id}`]])
-  }
-
-  let before = 0
-  let beforeAt = clock.currentTimeMillisUnsafe()
-  const tick = Effect.suspend(() => {
-    const now = clock.currentTimeMillisUnsafe()
-    const total = unique.messages + unique.duplicates
-    const perSecond = (total - before) / Math.max(0.001, (now - beforeAt) / 1000)
-    before = total
-    beforeAt = now
-    if (json) return screen.json([statusJson(peer, unique)])
-    const line = fit(statusParts(peer, unique, perSecond), dim(" | "), screen.columns() - 1)
-    return screen.isTerminal ? screen.status(line) : screen.print([[dim("status: "), ...line]])
-  })
-  yield* Effect.forkScoped(
-    Effect.repeat(tick, Schedule.spaced(screen.isTerminal && !json ? STATUS_MILLIS.terminal : STATUS_MILLIS.plain))
-      .pipe(
-        Effect.delay(screen.isTerminal && !json ? 0 : STATUS_MILLIS.plain)
-      )
-  )
-
   let shown = 0
   const take = Effect.fnUntraced(function*(batch: ReadonlyArray<StellarMessage>) {
     for (const message of batch) unique.add(message)
@@ -137,19 +87,21 @@ const run = Effect.fnUntraced(function*(options: Options) {
     yield* show(chosen)
     return options.count === undefined || shown < options.count
   })
-  const reading = peer.messages.pipe(
-    Stream.chunks,
-    Stream.runForEachWhile(take),
-    Effect.match({ onFailure: ({ reason }) => reason, onSuccess: () => undefined })
-  )
-  const ended = options.seconds === undefined
-    ? yield* reading
-    : Option.getOrUndefined(yield* Effect.timeoutOption(reading, options.seconds * 1000))
-  yield* screen.status(undefined)
-  if (ended === undefined) return ExitCode.Ok
-  if (json) yield* screen.json([{ event: "ended", ...Drop.toJson(ended) }])
-  else yield* screen.note([[dim("ended: "), ...Link.name(peer), ": ", ...Drop.headline(ended)], Drop.hint(ended)])
-  return DropReason.kind(ended) === "local" ? ExitCode.Ok : ofDrop(ended)
+
+  const use = Effect.fnUntraced(function*(peer: Peer) {
+    let before = 0
+    let beforeAt = clock.currentTimeMillisUnsafe()
+    yield* Client.status(json, () => {
+      const now = clock.currentTimeMillisUnsafe()
+      const total = unique.messages + unique.duplicates
+      const perSecond = (total - before) / Math.max(0.001, (now - beforeAt) / 1000)
+      before = total
+      beforeAt = now
+      return { parts: statusParts(peer, unique, perSecond), object: statusJson(peer, unique) }
+    })
+    yield* Stream.runForEachWhile(Stream.chunks(peer.messages), take)
+  })
+  return yield* Client.run(options, { peer: {}, received, use })
 }, Effect.provide(NodeOverlayCrypto.layer))
 
 /** Control messages that wait to be shown with the next batch; more are not shown. */
@@ -186,17 +138,11 @@ export const typesFlag = Flag.String("types").pipe(
 )
 
 export const watch = Command.make("watch", {
-  target: Target.address("target").pipe(Argument.withDescription("The node; the port is 11625 when left out")),
-  ...Target.flags,
+  ...Client.flags,
   types: typesFlag,
   count: Flag.Int("count").pipe(
     Flag.withAlias("n"),
     Flag.withDescription("End after so many messages were shown"),
-    Flag.filter((n) => n > 0, () => "a number above 0"),
-    Flag.optional
-  ),
-  seconds: Flag.Finite("seconds").pipe(
-    Flag.withDescription("End after so many seconds"),
     Flag.filter((n) => n > 0, () => "a number above 0"),
     Flag.optional
   ),
@@ -207,12 +153,9 @@ export const watch = Command.make("watch", {
 }, (parsed) =>
   work(
     run({
-      address: parsed.target,
-      target: Target.options(parsed),
-      json: parsed.json,
+      ...Client.options(parsed),
       types: Option.getOrUndefined(parsed.types),
-      count: Option.getOrUndefined(parsed.count),
-      seconds: Option.getOrUndefined(parsed.seconds)
+      count: Option.getOrUndefined(parsed.count)
     }),
     { interrupted: ExitCode.Ok }
   )).pipe(

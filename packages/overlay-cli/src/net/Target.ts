@@ -28,17 +28,20 @@ const parseAddress = (text: string): PeerAddress | string => {
   return Result.isSuccess(parsed) ? parsed.success : parsed.failure.message
 }
 
+const toAddress = (text: string): Option.Option<PeerAddress> => {
+  const parsed = parseAddress(text)
+  return typeof parsed === "string" ? Option.none() : Option.some(parsed)
+}
+
+const expected = (text: string): string =>
+  `an address such as core.example:11625, 10.0.0.1 or [2001:db8::1]:11625 (${parseAddress(text)})`
+
 export const address = (name: string): Argument.Argument<PeerAddress> =>
-  Argument.String(name).pipe(
-    Argument.withMetavar("host:port"),
-    Argument.filterMap(
-      (text) => {
-        const parsed = parseAddress(text)
-        return typeof parsed === "string" ? Option.none() : Option.some(parsed)
-      },
-      (text) => `an address such as core.example:11625, 10.0.0.1 or [2001:db8::1]:11625 (${parseAddress(text)})`
-    )
-  )
+  Argument.String(name).pipe(Argument.withMetavar("host:port"), Argument.filterMap(toAddress, expected))
+
+/** The same as an option. */
+export const addressFlag = (name: string): Flag.Flag<PeerAddress> =>
+  Flag.String(name).pipe(Flag.withMetavar("host:port"), Flag.filterMap(toAddress, expected))
 
 const networkFlag = Flag.Literals("network", ["auto", "pubnet", "testnet", "standalone"]).pipe(
   Flag.withDescription("The network to speak (default: auto, which tries the well-known ones)"),

@@ -45,3 +45,7 @@ export const timeOfDay = (unixMillis: number): string => {
 /** `1 message`, `2 messages`. */
 export const plural = (value: number | bigint, noun: string, nouns = `${noun}s`): string =>
   `${count(value)} ${Number(value) === 1 ? noun : nouns}`
+
+/** The value that a share of the others does not exceed; undefined of none. `values` is sorted in place. */
+export const quantile = (values: Array<number>, share: number): number | undefined =>
+  values.sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]

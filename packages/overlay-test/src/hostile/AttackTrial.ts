@@ -168,9 +168,11 @@ export const onTransport = Effect.fnUntraced(
     const gone = yield* Deferred.make<void>()
     let peer: ScriptedPeer.ScriptedPeer
     if (attacker.role === "initiator") {
-      yield* Effect.forkScoped(listener.run((connection) =>
-        Effect.ensuring(serve(Peer.accept(connection, peerOptions)), Deferred.succeed(gone, undefined))
-      ))
+      yield* Effect.forkScoped(
+        listener.run((connection) =>
+          Effect.ensuring(serve(Peer.accept(connection, peerOptions)), Deferred.succeed(gone, undefined))
+        )
+      )
       peer = yield* Scope.provide(ScriptedPeer.connect(listener.address, attacker), attackerScope)
     } else {
       const accepting = yield* Effect.forkScoped(
@@ -217,7 +219,11 @@ export const judge = (variant: Variant, trial: Trial): Array<string> => {
   const problems: Array<string> = []
   const { authenticated, crypto, delivered, drops, peer, reason } = trial
   if (reason?._tag !== variant.drop) {
-    problems.push(`expected ${variant.drop ?? "no drop"}, got ${reason === undefined ? "none" : `${reason._tag} (${reason.detail})`}`)
+    problems.push(
+      `expected ${variant.drop ?? "no drop"}, got ${
+        reason === undefined ? "none" : `${reason._tag} (${reason.detail})`
+      }`
+    )
   }
   if (drops.length > 1 || (variant.drop !== undefined && drops.length === 0)) {
     problems.push(`${drops.length} drops were reported: ${drops.map(({ _tag }) => _tag).join(", ")}`)
@@ -225,7 +231,9 @@ export const judge = (variant: Variant, trial: Trial): Array<string> => {
   const wrong = peer.heard.filter(({ authentic }) => !authentic)
   if (wrong[0] !== undefined) {
     const { at, message } = wrong[0]
-    problems.push(`${wrong.length} frames were not right, first a ${message?._tag ?? "frame without message"} at ${at} ms`)
+    problems.push(
+      `${wrong.length} frames were not right, first a ${message?._tag ?? "frame without message"} at ${at} ms`
+    )
   }
   if (!authenticated && delivered.length > 0) {
     problems.push(`${delivered.length} messages of an attacker that never authenticated were delivered`)

@@ -16,4 +16,10 @@ import { xdrAttacks } from "./XdrAttacks.ts"
  * @category attacks
  * @since 0.1.0
  */
-export const attacks: ReadonlyArray<Attack> = [...transportAttacks, ...handshakeAttacks, ...macAttacks, ...xdrAttacks, ...flowAttacks]
+export const attacks: ReadonlyArray<Attack> = [
+  ...transportAttacks,
+  ...handshakeAttacks,
+  ...macAttacks,
+  ...xdrAttacks,
+  ...flowAttacks
+]

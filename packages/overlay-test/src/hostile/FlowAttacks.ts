@@ -25,7 +25,8 @@ const silently = { within: AT_ONCE, error: "silent" } as const
 
 const MAX_UINT64 = 2n ** 64n - 1n
 
-const repeated = <A>(count: number, make: (i: number) => A): Array<A> => Array.from({ length: count }, (_, i) => make(i))
+const repeated = <A>(count: number, make: (i: number) => A): Array<A> =>
+  Array.from({ length: count }, (_, i) => make(i))
 
 /** Stays for so long, answering pings. */
 const staysFor = function*(peer: PeerScript, millis: number): Script {
@@ -124,7 +125,10 @@ export const f3 = attack<Case & { messages: () => ReadonlyArray<StellarMessage> 
       drop: "FloodCapacityExceeded",
       messages: () => repeated(201, (i) => sample("ScpMessage", i + 1, 100))
     },
-    { name: "what is not flow-controlled costs nothing", messages: () => [...repeated(200, (i) => advert(1, i)), note(1)] }
+    {
+      name: "what is not flow-controlled costs nothing",
+      messages: () => [...repeated(200, (i) => advert(1, i)), note(1)]
+    }
   ].map((parameters) => ({ ...parameters, victim: { idleMillis: never } })) as ReadonlyArray<
     Case & { messages: () => ReadonlyArray<StellarMessage> }
   >,
@@ -405,4 +409,3 @@ export const q3 = attack({
  * @since 0.1.0
  */
 export const flowAttacks: ReadonlyArray<Attack> = [f1, f2, f3, f3Conserved, f4, f5, f6, f7, f8, q1, q2, q3]
-

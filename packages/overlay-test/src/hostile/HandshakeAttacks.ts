@@ -25,8 +25,7 @@ const heardOnly = (peer: PeerScript, ...tags: ReadonlyArray<MessageTag>): void =
 }
 
 /** What an acceptor says before it judges a HELLO's contents; an initiator has said its own HELLO long before. */
-const helloFirst = (peer: PeerScript): ReadonlyArray<MessageTag> =>
-  peer.role === "initiator" ? [] : ["Hello"]
+const helloFirst = (peer: PeerScript): ReadonlyArray<MessageTag> => peer.role === "initiator" ? [] : ["Hello"]
 
 /**
  * AUTH before HELLO.
@@ -76,7 +75,13 @@ export const h2 = attack<Case & { until: HandshakeStage; hello: HelloOverrides; 
       hello: { peerId: hash(3) }
     },
     { name: "after authentication", drop: "UnexpectedAuthSequence", until: "GotAuth", hello: {} },
-    { name: "with a good MAC", drop: "UnexpectedHello", until: "GotHello", hello: { nonce: hash(2) }, authenticated: true },
+    {
+      name: "with a good MAC",
+      drop: "UnexpectedHello",
+      until: "GotHello",
+      hello: { nonce: hash(2) },
+      authenticated: true
+    },
     {
       name: "with a good MAC after authentication",
       drop: "UnexpectedHello",
@@ -462,7 +467,12 @@ export const h20 = attack<Case & { until: HandshakeStage; bytes: (peer: PeerScri
   title: "a damaged handshake ends typed",
   roles: bothRoles,
   cases: [
-    { name: "HELLO cut short", drop: "CorruptXdr", until: "Connected", bytes: (peer) => peer.hello().bytes.slice(0, 120) },
+    {
+      name: "HELLO cut short",
+      drop: "CorruptXdr",
+      until: "Connected",
+      bytes: (peer) => peer.hello().bytes.slice(0, 120)
+    },
     {
       name: "HELLO with more behind it",
       drop: "CorruptXdr",
@@ -525,5 +535,3 @@ export const fuzzHandshake = (seed: number) =>
  * @since 0.1.0
  */
 export const handshakeAttacks: ReadonlyArray<Attack> = [h1, h2, h3, h4, h5, h6, h7, h8, h9, h12, h13, h14, h19, h20]
-
-

@@ -23,7 +23,8 @@ const texts = {
   CorruptXdr: [1, "received corrupt XDR"]
 } as const
 
-const isTextual = (tag: DropTag | undefined): tag is keyof typeof texts => tag !== undefined && Object.hasOwn(texts, tag)
+const isTextual = (tag: DropTag | undefined): tag is keyof typeof texts =>
+  tag !== undefined && Object.hasOwn(texts, tag)
 
 /** The end as protocol.md 3.2 words it, at once; silent for all other reasons. */
 const ends = (peer: PeerScript, drop: DropTag | undefined) =>
@@ -151,8 +152,12 @@ const unwanted: ReadonlyArray<readonly [name: string, message: StellarMessage, v
   ["PEERS", Peers.make({ addresses: [] })],
   ["a query", GetScpState.make({ ledgerSeq: 1 })],
   ["an advert beyond its credit", advert(1)],
-  ["a transaction that would be shed", sample("Transaction"), { prepare: (session) => void (session.shedTransactions = true) }],
-  ["a survey that would be shed", sample("TimeSlicedSurveyRequest"), { prepare: (session) => void (session.shedSurvey = true) }],
+  ["a transaction that would be shed", sample("Transaction"), {
+    prepare: (session) => void (session.shedTransactions = true)
+  }],
+  ["a survey that would be shed", sample("TimeSlicedSurveyRequest"), {
+    prepare: (session) => void (session.shedSurvey = true)
+  }],
   ["an answer nobody asked for", sample("ScpQuorumSet")]
 ]
 

@@ -37,7 +37,13 @@ export const t2 = attack<Case & { pause: number; until: HandshakeStage }>({
     { name: "a byte of HELLO every 10 ms", drop: "HandshakeTimeout", pause: 10, until: "Connected", roles: bothRoles },
     { name: "a byte of HELLO every 100 ms", drop: "HandshakeTimeout", pause: 100, until: "Connected" },
     { name: "a byte of HELLO every 1900 ms", drop: "HandshakeTimeout", pause: 1900, until: "Connected" },
-    { name: "a byte of AUTH every 50 ms after HELLO", drop: "HandshakeTimeout", pause: 50, until: "GotHello", roles: bothRoles }
+    {
+      name: "a byte of AUTH every 50 ms after HELLO",
+      drop: "HandshakeTimeout",
+      pause: 50,
+      until: "GotHello",
+      roles: bothRoles
+    }
   ],
   *run(peer, { pause, until }) {
     const end = peer.now.millis + HANDSHAKE_MILLIS
@@ -78,7 +84,9 @@ export const t4 = attack({
   id: "T4",
   title: "a mark above 4096 bytes before authentication ends it at once",
   roles: bothRoles,
-  cases: [MAX_UNAUTHENTICATED_BODY + 1, MAX_UNAUTHENTICATED_BODY + 4, 0x1_0000, MAX_BODY, 0x7fff_ffff].flatMap((length) =>
+  cases: [MAX_UNAUTHENTICATED_BODY + 1, MAX_UNAUTHENTICATED_BODY + 4, 0x1_0000, MAX_BODY, 0x7fff_ffff].flatMap((
+    length
+  ) =>
     (["Connected", "GotHello"] as const).map((until) => ({
       name: `${length} bytes in ${until}`,
       drop: "FrameTooLarge" as const,
@@ -203,7 +211,9 @@ export const t8 = attack<Case & { rate: number }>({
     if (drop === undefined) return yield* peer.expectOpen(AT_ONCE)
     const { at } = yield* peer.expectClosed({ within: 1000, error: "silent" })
     // The rate is kept by steps of a second.
-    if (Math.abs(at - end) > 1000 * (1 + rate / 8192)) throw peer.failure(`the end at about ${end} ms`, `it came at ${at}`)
+    if (Math.abs(at - end) > 1000 * (1 + rate / 8192)) {
+      throw peer.failure(`the end at about ${end} ms`, `it came at ${at}`)
+    }
   }
 })
 
@@ -330,4 +340,3 @@ export const t12 = attack({
  * @since 0.1.0
  */
 export const transportAttacks: ReadonlyArray<Attack> = [t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12]
-

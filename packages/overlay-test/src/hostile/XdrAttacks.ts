@@ -38,7 +38,8 @@ const placesOf = (...kinds: ReadonlyArray<Mark["kind"]>): ReadonlyArray<Place> =
   return [...found.values()]
 }
 
-const nameOf = ({ mark, tag }: Place): string => `${tag}: ${mark.kind} of ${mark.field === "" ? "the message" : mark.field}`
+const nameOf = ({ mark, tag }: Place): string =>
+  `${tag}: ${mark.kind} of ${mark.field === "" ? "the message" : mark.field}`
 
 const withWord = ({ bytes, mark }: Place, value: number): Uint8Array => {
   const out = bytes.slice()
@@ -155,7 +156,14 @@ const nested: ReadonlyArray<readonly [name: string, bytes: (size: number) => Uin
     "ClaimPredicate",
     // native asset, amount, one claimant with a tower of negations over "unconditional"
     (size) =>
-      concat(operation(CREATE_CLAIMABLE_BALANCE), words(0, 0, 1, 1, 0, 0), hash(0), repeat(words(3, 1), size), words(0), words(0, 0))
+      concat(
+        operation(CREATE_CLAIMABLE_BALANCE),
+        words(0, 0, 1, 1, 0, 0),
+        hash(0),
+        repeat(words(3, 1), size),
+        words(0),
+        words(0, 0)
+      )
   ],
   [
     "SCVal",
@@ -290,8 +298,7 @@ export const x6 = attack<Corrupt>({
     {
       name: "GENERALIZED_TX_SET",
       // version 1; one phase of version 0 with one component without a discounted fee
-      bytes: () =>
-        concat(words(MessageType.GeneralizedTxSet, 1), hash(1), words(1, 0, 1, 0, 0, 100), envelopes(100))
+      bytes: () => concat(words(MessageType.GeneralizedTxSet, 1), hash(1), words(1, 0, 1, 0, 0, 100), envelopes(100))
     },
     {
       name: "TX_SET with the last word changed to a value that is none",

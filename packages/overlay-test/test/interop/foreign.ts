@@ -2,7 +2,7 @@
  * `@stellarbeat/js-stellar-node-connector` in the hands of a test: nodes and connections that end with a scope, events as
  * effects, and messages as the bytes the connector makes of them.
  *
- * Where the connector is not what protocol.md says (7.0.1, observed; protocol.md is right each time):
+ * Where the connector is not what protocol.md says (7.0.1, seen here or read in its source; protocol.md is right each time):
  *
  * - its certificates expire in milliseconds where seconds belong, some 55,000 years from now (2.2)
  * - its HELLO names port 11625 whatever it listens on, and carries a MAC when it is the acceptor (1.6)
@@ -15,7 +15,7 @@
 import * as StellarMessage from "@stellar-overlay/overlay/wire/StellarMessage"
 import { type Connection, createNode, type Node } from "@stellarbeat/js-stellar-node-connector"
 import { Deferred, Effect, Queue, type Scope } from "effect"
-import { EventEmitter, once } from "node:events"
+import { once } from "node:events"
 import { createRequire } from "node:module"
 import type { AddressInfo } from "node:net"
 import { STANDALONE, within } from "./local.ts"
@@ -23,9 +23,10 @@ import { STANDALONE, within } from "./local.ts"
 type Xdr = Parameters<Connection["sendStellarMessage"]>[0]
 
 /** The connector's own copy of stellar-base: an older release, and it compares enums by identity. */
-const { xdr }: { readonly xdr: { readonly StellarMessage: { readonly fromXDR: (bytes: Buffer) => Xdr } } } = createRequire(
-  createRequire(import.meta.url).resolve("@stellarbeat/js-stellar-node-connector")
-)("@stellar/stellar-base")
+const { xdr }: { readonly xdr: { readonly StellarMessage: { readonly fromXDR: (bytes: Buffer) => Xdr } } } =
+  createRequire(
+    createRequire(import.meta.url).resolve("@stellarbeat/js-stellar-node-connector")
+  )("@stellar/stellar-base")
 
 const toXdr = (message: StellarMessage.StellarMessage) => xdr.StellarMessage.fromXDR(Buffer.from(message.bytes))
 
@@ -64,12 +65,15 @@ export class Foreign {
     Queue.offerUnsafe(this.#received, message)
   }
   readonly #received = Effect.runSync(Queue.unbounded<StellarMessage.StellarMessage>())
-  readonly #ready = Deferred.makeUnsafe<{ readonly id: string; readonly info: NonNullable<Connection["remoteNodeInfo"]> }>()
+  readonly #ready = Deferred.makeUnsafe<
+    { readonly id: string; readonly info: NonNullable<Connection["remoteNodeInfo"]> }
+  >()
   readonly #closed = Deferred.makeUnsafe<string | undefined>()
   #error: string | undefined
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, announcedPort?: number) {
     this.connection = connection
+    if (announcedPort !== undefined) connection["localListeningPort"] = announcedPort
     // The connector consumes HELLO, AUTH and grants itself: look over its shoulder.
     const handle = connection["handleStellarMessage"].bind(connection)
     connection["handleStellarMessage"] = (message, size) => {
@@ -106,7 +110,9 @@ export class Foreign {
     Effect.suspend(() => within(`${n} messages at the connector`, Queue.takeN(this.#received, n)))
 
   /** The next message of these types; others before it are passed over. */
-  readonly takeOf = <const Tags extends readonly [StellarMessage.StellarMessage["_tag"], ...Array<StellarMessage.StellarMessage["_tag"]>]>(
+  readonly takeOf = <
+    const Tags extends readonly [StellarMessage.StellarMessage["_tag"], ...Array<StellarMessage.StellarMessage["_tag"]>]
+  >(
     ...tags: Tags
   ): Effect.Effect<StellarMessage.Tagged<Tags[number]>> => {
     const wanted = StellarMessage.is(...tags)
@@ -145,6 +151,8 @@ export class Foreign {
 export interface ForeignOptions {
   readonly network?: string
   readonly versions?: { readonly overlayVersion: number; readonly overlayMinVersion: number }
+  /** The port of its HELLO, when not the connector's own 11625. */
+  readonly announcedPort?: number
 }
 
 /** A connector's node. */
@@ -163,8 +171,6 @@ export interface ForeignNode {
 /** The ledger version and text of its HELLO. */
 export const LEDGER_VERSION = 23
 export const VERSION_STRING = "connector 7.0.1"
-
-const destroyed = (connection: Connection) => Effect.sync(() => connection.destroy())
 
 /** Makes a node with a key of its own. */
 export const makeNode = (options: ForeignOptions = {}): ForeignNode => {
@@ -187,25 +193,22 @@ export const makeNode = (options: ForeignOptions = {}): ForeignNode => {
   return {
     id: node.keyPair.publicKey(),
     dial: (port) =>
-      Effect.map(
-        Effect.acquireRelease(
-          Effect.sync(() => new Foreign(node.connectTo("127.0.0.1", port))),
-          ({ connection }) => destroyed(connection)
-        ),
-        (foreign) => foreign
+      Effect.acquireRelease(
+        Effect.sync(() => new Foreign(node.connectTo("127.0.0.1", port), options.announcedPort)),
+        ({ connection }) => Effect.sync(() => connection.destroy())
       ),
-    listen: listen(node)
+    listen: listen(node, options.announcedPort)
   }
 }
 
-const listen = Effect.fnUntraced(function*(node: Node) {
+const listen = Effect.fnUntraced(function*(node: Node, announcedPort: number | undefined) {
   const accepted = yield* Queue.unbounded<Foreign>()
   const connections = new Set<Connection>()
   yield* Effect.acquireRelease(
     Effect.promise(() => {
       node.on("connection", (connection: Connection) => {
         connections.add(connection)
-        Queue.offerUnsafe(accepted, new Foreign(connection))
+        Queue.offerUnsafe(accepted, new Foreign(connection, announcedPort))
       })
       node.acceptIncomingConnections(0, "127.0.0.1")
       return once(node, "listening")

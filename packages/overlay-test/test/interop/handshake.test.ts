@@ -125,7 +125,7 @@ describe("interop: handshake", () => {
     }).pipe(leavingNothing, Effect.provide(layer())))
 
   for (const { refused, title } of refusals) {
-    it.live.each([[37, 30], [50, 43]])(
+    it.live.each([[37, 30], [50, 43]] as const)(
       `SIM-05 HSK-06 ${title}: versions %d/%d do not overlap ours, and it reads why`,
       ([overlayVersion, overlayMinVersion]) =>
         Effect.gen(function*() {

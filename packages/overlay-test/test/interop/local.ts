@@ -1,7 +1,7 @@
 /** Our side of the interoperation tests: peers over real TCP on 127.0.0.1, and the sockets that must be gone at the end. */
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
-import type { PeerDropped } from "@stellar-overlay/overlay/OverlayError"
 import { core, passphrases, standalone, type Values } from "@stellar-overlay/overlay/OverlayConfig"
+import type { PeerDropped } from "@stellar-overlay/overlay/OverlayError"
 import * as Peer from "@stellar-overlay/overlay/Peer"
 import { Transport } from "@stellar-overlay/overlay/Transport"
 import { Effect, Exit, Layer, Queue, type Scope } from "effect"
@@ -23,9 +23,15 @@ export const values: Partial<Values> = {
 /** Everything a peer needs, anew for each test. */
 export const layer = (options: Partial<Values> = {}) => Layer.fresh(NodeOverlay.layer({ ...values, ...options }))
 
-/** Fails the test when something that must come does not. */
+const overdue = (what: string) =>
+  Effect.callback<never>((resume) => {
+    const timer = setTimeout(() => resume(Effect.die(new Error(`${what} did not come`))), 20_000)
+    return Effect.sync(() => clearTimeout(timer))
+  })
+
+/** Fails the test when something that must come does not, by the real clock: the connector knows no other. */
 export const within = <A, E, R>(what: string, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.timeoutOrElse(self, { duration: "20 seconds", orElse: () => Effect.die(new Error(`${what} did not come`)) })
+  Effect.raceFirst(self, overdue(what))
 
 const tcpResources = () => process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP")).length
 

@@ -44,7 +44,7 @@ const payment = Transaction.make({
       tx: new xdr.Transaction({
         sourceAccount: xdr.MuxedAccount.keyTypeEd25519(Buffer.alloc(32, 9)),
         fee: 100,
-        seqNum: xdr.SequenceNumber.fromString("1"),
+        seqNum: xdr.Int64.fromString("1"),
         cond: xdr.Preconditions.precondNone(),
         memo: xdr.Memo.memoNone(),
         operations: [
@@ -74,8 +74,7 @@ const numbered = (template: Uint8Array, offset: number, n: number): Uint8Array =
 }
 
 /** The nomination of slot `n`, 1 and up. */
-export const scpMessage = (n: number): ScpMessage =>
-  new ScpMessage(numbered(nomination, SLOT_INDEX + 4, n))
+export const scpMessage = (n: number): ScpMessage => new ScpMessage(numbered(nomination, SLOT_INDEX + 4, n))
 
 /** A payment, signed, with sequence number `n`. */
 export const transaction = (n: number): Transaction => new Transaction(numbered(payment, SEQUENCE_NUMBER + 4, n))

@@ -75,6 +75,10 @@ export class PeerRuntime {
   /** Open when nothing more can be read. */
   readonly inputEnded = new Gate(false)
   readonly dropped = Deferred.makeUnsafe<DropReason.DropReason>()
+  /** Whether the consumer is being given what was just read: what it answers is written at the end of that. */
+  private delivering = false
+  /** Whether whoever opened `outbox` had nothing more to add to the write. */
+  private complete = false
 
   constructor(
     session: Session,
@@ -105,8 +109,27 @@ export class PeerRuntime {
     if (urgent || bulk) this.inbox.any.open()
     if (ended || session.canRead) this.readable.open()
     if (ended || !session.isCongested) this.relief.open()
-    if (ended || session.hasOutput) this.outbox.open()
+    if (!this.delivering && (ended || session.hasOutput)) this.outbox.open()
   }
+
+  /** As `after`, at the end of a read. The consumer runs inside it, and what it answers leaves as one write. */
+  afterRead(): void {
+    this.delivering = true
+    try {
+      this.after()
+    } finally {
+      this.delivering = false
+    }
+    this.complete = true
+    if (this.session.dropReason !== undefined || this.session.hasOutput) this.outbox.open()
+    this.complete = false
+  }
+
+  /** Waits until there is something to write, and until whoever queues it in this turn has queued all of it. */
+  readonly untilOutput: Effect.Effect<void> = Effect.suspend(() => {
+    this.outbox.close()
+    return Effect.flatMap(this.outbox.await, () => this.complete ? Effect.void : Effect.yieldNow)
+  })
 
   private publishAll(events: ReadonlyArray<SessionEvent>): void {
     for (const event of events) {
@@ -171,7 +194,7 @@ const read = Effect.fnUntraced(
       if (session.dropReason !== undefined) continue
       const now = runtime.now()
       for (const chunk of chunks) session.receive(chunk, now)
-      runtime.after()
+      runtime.afterRead()
     }
   },
   (loop, runtime) =>
@@ -194,10 +217,7 @@ const write = Effect.fnUntraced(
         continue
       }
       if (session.dropReason !== undefined) break
-      runtime.outbox.close()
-      yield* runtime.outbox.await
-      // Whoever queued something may queue more in this turn: one write for all of it.
-      yield* Effect.yieldNow
+      yield* runtime.untilOutput
     }
     runtime.flushed.open()
   },

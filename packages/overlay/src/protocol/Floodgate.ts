@@ -1,9 +1,10 @@
 /**
  * Who has which flooded message: whom we heard it from and whom we told, so that every peer gets a message once.
  *
- * A record is kept per message, by the BLAKE2b-256 hash of its XDR, all 32 bytes of it. The gate decides about relaying
- * alone. That a message is known here says nothing about whether it is worth processing: a duplicate at the gate still
- * goes to whoever wants it (see `ScheduledMessages` for work that is under way already).
+ * A record is kept per message, by a hash of its XDR, all 32 bytes of it: BLAKE2b-256 in stellar-core, but keys never
+ * leave the node. The gate decides about relaying alone. That a message is known here says nothing about whether it is
+ * worth processing: a duplicate at the gate still goes to whoever wants it (see `ScheduledMessages` for work that is
+ * under way already).
  *
  * stellar-core clears records by ledger only, so that they pile up while its ledger stands still. Here the number of
  * records is bounded as well: those that nobody sent and nobody was told for longest leave first, and all leave after a
@@ -61,7 +62,7 @@ const EXPIRED_PER_CALL = 64
  *
  * const peers = [1, 2, 3].map((n) => ({ id: NodeId.fromBytes(new Uint8Array(32).fill(n)) }))
  * const gate = new Floodgate(Math.random)
- * const key = new Uint8Array(32).fill(7) // BLAKE2b-256 of the message
+ * const key = new Uint8Array(32).fill(7) // the hash of the message
  *
  * gate.addRecord(key, peers[0]!.id, 1, 0) // true: new to the gate
  * gate.broadcast(key, peers, 1, 0) // [peers[1], peers[2]]: tell these, who count as told from now on

@@ -1,6 +1,7 @@
 /**
- * How many handshakes unknown nodes may cost: token buckets per host and for all, so that a storm of connections or of
- * HELLOs with bad signatures takes a bounded share of the processor (a signature check costs about 60 us).
+ * How many connections or handshakes unknown nodes may cost: token buckets per host and for all, so that a storm of
+ * connections or of HELLOs with bad signatures takes a bounded share of the processor (a signature check costs about
+ * 60 us), and a host that misbehaves is not heard for a while.
  *
  * @since 0.1.0
  */
@@ -17,6 +18,8 @@ export interface HandshakeBudgetOptions {
   readonly perHostPerSecond: number
   readonly burst: number
   readonly perHostBurst: number
+  /** The tokens a host can owe at most; `perHostPerSecond` of them are paid back in a second. */
+  readonly maxDebt: number
   /** Hosts remembered; the one seen longest ago is forgotten first. */
   readonly maxHosts: number
 }
@@ -32,7 +35,23 @@ export const defaults: HandshakeBudgetOptions = {
   perHostPerSecond: 20,
   burst: 1000,
   perHostBurst: 40,
+  maxDebt: 0,
   maxHosts: 4096
+}
+
+/**
+ * No limit.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const unlimited: HandshakeBudgetOptions = {
+  perSecond: Number.MAX_SAFE_INTEGER,
+  perHostPerSecond: Number.MAX_SAFE_INTEGER,
+  burst: Number.MAX_SAFE_INTEGER,
+  perHostBurst: Number.MAX_SAFE_INTEGER,
+  maxDebt: 0,
+  maxHosts: 1
 }
 
 interface Bucket {
@@ -57,9 +76,32 @@ export class HandshakeBudget {
     this.#all = { tokens: options.burst, at: now }
   }
 
-  /** Takes one handshake of a host; the reason to refuse it when there is none left. */
+  /** Takes one token of a host's; the reason to refuse it when there is none left. */
   take(host: string, now: number): DropReason.DropReason | undefined {
-    const { burst, maxHosts, perHostBurst, perHostPerSecond, perSecond } = this.#options
+    const { burst, perSecond } = this.#options
+    const bucket = this.#bucket(host, now)
+    refill(this.#all, perSecond, burst, now)
+    if (bucket.tokens < 1 || this.#all.tokens < 1) return DropReason.make("HandshakeRateLimited")
+    bucket.tokens--
+    this.#all.tokens--
+    return undefined
+  }
+
+  /** Takes tokens of a host whether it has them or not. */
+  charge(host: string, tokens: number, now: number): void {
+    if (tokens <= 0) return
+    const bucket = this.#bucket(host, now)
+    bucket.tokens = Math.max(-this.#options.maxDebt, bucket.tokens - tokens)
+  }
+
+  /** Hosts remembered. */
+  get size(): number {
+    return this.#hosts.size
+  }
+
+  /** The bucket of a host as it is now, at the end of the line of those to be forgotten. */
+  #bucket(host: string, now: number): Bucket {
+    const { maxHosts, perHostBurst, perHostPerSecond } = this.#options
     const bucket = this.#hosts.get(host) ?? { tokens: perHostBurst, at: now }
     this.#hosts.delete(host)
     this.#hosts.set(host, bucket)
@@ -70,11 +112,7 @@ export class HandshakeBudget {
       }
     }
     refill(bucket, perHostPerSecond, perHostBurst, now)
-    refill(this.#all, perSecond, burst, now)
-    if (bucket.tokens < 1 || this.#all.tokens < 1) return DropReason.make("HandshakeRateLimited")
-    bucket.tokens--
-    this.#all.tokens--
-    return undefined
+    return bucket
   }
 }
 

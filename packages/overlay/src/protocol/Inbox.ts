@@ -39,7 +39,13 @@ export interface Batch {
   readonly receipt: CapacityReceipt
 }
 
-const isBulk = (type: MessageType): boolean =>
+/**
+ * Tells whether a message type travels in the bulk lane.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isBulk = (type: MessageType): boolean =>
   type === MessageType.Transaction || type === MessageType.FloodAdvert || type === MessageType.FloodDemand
 
 const isNonEmpty = (messages: Array<StellarMessage>): messages is [StellarMessage, ...Array<StellarMessage>] =>

@@ -58,7 +58,7 @@ export const UNMEASURED_LATENCY_MILLIS = 86_400_000
 export interface FetchContext<P, E> {
   /** The slot of an envelope. One without is never out of range: somebody else than SCP waits. */
   readonly slotOf: (envelope: E) => number | undefined
-  /** BLAKE2b-256 of the SCP_MESSAGE with the envelope, the floodgate's key; equal keys are the same envelope. */
+  /** The floodgate's key of the SCP_MESSAGE with the envelope; equal keys are the same envelope. */
   readonly keyOf: (envelope: E) => Uint8Array | undefined
   /** The authenticated peers. */
   readonly peers: () => ReadonlyArray<P>

@@ -85,8 +85,8 @@ export class MessageRecords {
   }
 
   /**
-   * Counts a received message here and with the connection it came from: `key` is the BLAKE2b-256 hash of its XDR,
-   * `size` the length. Undefined for a type that is not counted; do not hash for those.
+   * Counts a received message here and with the connection it came from: `key` is a hash of its XDR,
+   * the floodgate's, `size` the length. Undefined for a type that is not counted; do not hash for those.
    */
   record(type: MessageType, key: Uint8Array, size: number, stats?: SessionStats): "unique" | "duplicate" | undefined {
     const kind = messageClass(type)

@@ -24,6 +24,11 @@ export const OUT_OF_SYNC_MILLIS = 60_000
 export class OutOfSyncTimer {
   #since: number | undefined
 
+  /** When the clock was started; undefined while the node follows consensus. */
+  get since(): number | undefined {
+    return this.#since
+  }
+
   /**
    * Whether a random peer should go now. `isFull` says that no outbound slot is free while a dial could be made; the
    * clock starts again when the answer is true, whether or not there is a peer that may go.

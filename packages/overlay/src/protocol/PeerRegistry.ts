@@ -47,7 +47,7 @@ export interface PeerLimits {
 }
 
 /**
- * One connection's place. `drop` reaches the connection once there is one.
+ * One connection's place. `drop` ends the connection, or the attempt to make it.
  *
  * @category models
  * @since 0.1.0
@@ -61,8 +61,6 @@ export interface Entry {
   state: "pending" | "authenticated" | "closing" | "released"
   /** Set by HELLO. */
   remote: RemoteFacts | undefined
-  /** Set when a decision about another connection ends this one. */
-  doomed: boolean
   drop: (reason: DropReason.DropReason) => void
 }
 
@@ -140,8 +138,7 @@ export class PeerRegistry {
     if (this.#unsettled >= limits.maxInboundPending + extra) {
       const dawdler = this.#unsettled < 2 * limits.maxInboundPending ? this.#dawdler(now) : undefined
       if (dawdler === undefined) return DropReason.make("PendingInboundFull")
-      this.close(dawdler)
-      dawdler.drop(DropReason.make("PendingInboundFull"))
+      this.#end(dawdler, DropReason.make("PendingInboundFull"))
     }
     return this.#add("acceptor", remote, now)
   }
@@ -153,6 +150,7 @@ export class PeerRegistry {
     let crowd = 0
     for (const entry of this.#entries) {
       if (entry.role !== "acceptor" || entry.state !== "pending") continue
+      if (this.#preferences.isPossiblyPreferred(entry.address)) continue
       const patience = entry.remote === undefined ? evictPendingAfterMillis : 4 * evictPendingAfterMillis
       const neighbours = this.#count(entry.address.subnet16)
       // Entries come in the order of their age.
@@ -167,13 +165,10 @@ export class PeerRegistry {
   hello(entry: Entry, remote: RemoteFacts): DropReason.DropReason | undefined {
     entry.remote = remote
     for (const other of this.#entries) {
-      if (other === entry || other.doomed || other.remote?.id !== remote.id) continue
+      if (other === entry || other.remote?.id !== remote.id) continue
       const loser = this.#loser(entry, other)
       if (loser === entry) return DropReason.make("AlreadyConnected", NodeId.short(remote.id))
-      if (loser === other) {
-        other.doomed = true
-        other.drop(DropReason.make("MutualDialLost", NodeId.short(remote.id)))
-      }
+      if (loser === other) this.#end(other, DropReason.make("MutualDialLost", NodeId.short(remote.id)))
     }
     return undefined
   }
@@ -197,7 +192,7 @@ export class PeerRegistry {
     if (this.isPreferred(entry)) {
       const evicted = hasRoom ? undefined : this.#firstNotPreferred(list)
       if (!hasRoom && evicted === undefined) return DropReason.make("PeerRejected")
-      if (evicted !== undefined) this.#evict(evicted, "PreferredPeerSelected")
+      if (evicted !== undefined) this.#end(evicted, DropReason.make("PreferredPeerSelected"))
     } else {
       if (preferredPeersOnly) return DropReason.make("PeerRejected")
       if (!hasRoom) {
@@ -205,7 +200,7 @@ export class PeerRegistry {
           ? this.#preferences.dispensable([...list.values()], entry)
           : undefined
         if (evicted === undefined) return DropReason.make("PeerRejected")
-        this.#evict(evicted, "InboundEvicted")
+        this.#end(evicted, DropReason.make("InboundEvicted"))
       }
     }
     this.#pending[entry.role]--
@@ -215,9 +210,9 @@ export class PeerRegistry {
     return undefined
   }
 
-  #evict(entry: Entry, tag: DropReason.DropTag): void {
+  #end(entry: Entry, reason: DropReason.DropReason): void {
     this.close(entry)
-    entry.drop(DropReason.make(tag))
+    entry.drop(reason)
   }
 
   /** In NodeID order, as core's map is. */
@@ -253,7 +248,7 @@ export class PeerRegistry {
   }
 
   #add(role: Role, address: PeerAddress, since: number): Entry {
-    const entry: Entry = { role, address, since, state: "pending", remote: undefined, doomed: false, drop: () => undefined }
+    const entry: Entry = { role, address, since, state: "pending", remote: undefined, drop: () => undefined }
     this.#entries.add(entry)
     this.#pending[role]++
     this.#unsettle(entry, 1)

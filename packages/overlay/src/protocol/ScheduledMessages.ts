@@ -18,7 +18,7 @@ import { HashTable, makeHashSeed, NONE } from "../internal/hashTable.ts"
 export const MAX_SCHEDULED_MESSAGES = 100_000
 
 /**
- * The messages under way at one node, by the BLAKE2b-256 hash of each.
+ * The messages under way at one node, by the floodgate's key of each.
  *
  * @category models
  * @since 0.1.0

@@ -81,7 +81,10 @@ describe("hostile peers over TCP", () => {
 
   it("every row that was chosen exists", () => {
     for (const [id, name] of chosen) {
-      assert.isTrue(attacks.some((attack) => attack.id === id && choiceOf(attack).some((v) => v.name.includes(name))), id)
+      assert.isTrue(
+        attacks.some((attack) => attack.id === id && choiceOf(attack).some((v) => v.name.includes(name))),
+        id
+      )
     }
   })
 })
@@ -91,6 +94,7 @@ const node = (config: Partial<OverlayConfig.Values> = {}) =>
     Layer.provide(NodeIdentity.layerRandom),
     Layer.provide(NodeOverlayCrypto.layer),
     Layer.provide(OverlayConfig.OverlayConfig.layer({ ...OverlayConfig.standalone, ...config })),
+    Layer.orDie,
     Layer.fresh
   )
 
@@ -99,8 +103,10 @@ const rawConnection = Effect.fnUntraced(function*(port: number) {
   const chunks = yield* Queue.unbounded<Uint8Array, TransportError>()
   const socket = yield* Effect.acquireRelease(
     Effect.callback<Socket>((resume) => {
-      const socket = createConnection({ host: "127.0.0.1", port, noDelay: true, allowHalfOpen: true }, () =>
-        resume(Effect.succeed(socket)))
+      const socket = createConnection(
+        { host: "127.0.0.1", port, noDelay: true, allowHalfOpen: true },
+        () => resume(Effect.succeed(socket))
+      )
     }),
     (socket) => Effect.sync(() => socket.destroy())
   )
@@ -137,7 +143,7 @@ const victim = Effect.fnUntraced(function*(config: Partial<OverlayConfig.Values>
     yield* Deferred.succeed(peer, accepted)
     yield* start
     yield* Stream.runForEach(accepted.messages, (message) => Effect.sync(() => received.push(...noted([message]))))
-  }, Effect.ignore)
+  }, (self) => Effect.ignore(self))
   yield* Effect.forkScoped(listener.run((connection) => Effect.provide(handler(connection), node(config))))
   return { port: listener.address.port, peer: Deferred.await(peer), received, closed: () => closed }
 })
@@ -204,9 +210,12 @@ describe("sockets that break or stall, over TCP", () => {
       const before = session.stats.messagesRead
       // Far more than the buffers of both sockets hold: the write is not taken, however long it waits.
       const count = 150_000
-      const blocked = yield* Effect.timeoutOption(scripted.connection.write([
-        new Uint8Array(Buffer.concat(notes(count).map((message) => scripted.script.encode(message))))
-      ]), "1 second")
+      const blocked = yield* Effect.timeoutOption(
+        scripted.connection.write([
+          new Uint8Array(Buffer.concat(notes(count).map((message) => scripted.script.encode(message))))
+        ]),
+        "1 second"
+      )
       assert.isTrue(Option.isNone(blocked))
       assert.strictEqual(session.stats.messagesRead - before, 201)
       yield* Deferred.succeed(go, undefined)

@@ -45,7 +45,9 @@ export const toyCrypto = (): Primitives => {
   return {
     randomBytes: (length) => {
       const bytes = new Uint8Array(length)
-      for (let at = 0; at < length; at += 32) bytes.set(sha256(Buffer.from(`toy ${drawn++}`)).subarray(0, length - at), at)
+      for (let at = 0; at < length; at += 32) {
+        bytes.set(sha256(Buffer.from(`toy ${drawn++}`)).subarray(0, length - at), at)
+      }
       return bytes
     },
     sha256: (data) => sha256(data),
@@ -55,7 +57,9 @@ export const toyCrypto = (): Primitives => {
       const key = bytes.slice()
       return {
         sign: (slab, spans, count) => {
-          for (let i = 0; i < count; i++) slab.set(mac(key, slab.subarray(spans[2 * i], spans[2 * i + 1])), spans[2 * i + 1])
+          for (let i = 0; i < count; i++) {
+            slab.set(mac(key, slab.subarray(spans[2 * i], spans[2 * i + 1])), spans[2 * i + 1])
+          }
         },
         verify: (bodies, count) => {
           for (let i = 0; i < count; i++) {

@@ -35,7 +35,9 @@ const prepare = (role: Role): Path => {
   const crypto = toyCrypto()
   const wire = new ScriptedSession({
     peer: { role: role === "initiator" ? "acceptor" : "initiator", crypto },
-    victim: { session: { crypto, auth: new PeerAuth(crypto, new PeerScript({}, now).networkId, new Uint8Array(32).fill(3)) } }
+    victim: {
+      session: { crypto, auth: new PeerAuth(crypto, new PeerScript({}, now).networkId, new Uint8Array(32).fill(3)) }
+    }
   })
   const { peer, victim: { session: { options } } } = wire
   wire.run((script) => script.handshake())
@@ -93,7 +95,9 @@ const fuzz = (path: Path, stage: Stage, input: number, reasons: Map<DropTag | "n
     drain()
   }
   const delivered: Array<StellarMessage> = []
-  for (let batch; (batch = session.takeBatch()) !== undefined; session.settle(batch, now)) delivered.push(...batch.messages)
+  for (let batch; (batch = session.takeBatch()) !== undefined; session.settle(batch, now)) {
+    delivered.push(...batch.messages)
+  }
   if (stage !== "GotAuth") assert.isEmpty(delivered)
   session.tick(later)
   drain()

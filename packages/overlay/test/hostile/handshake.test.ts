@@ -1,7 +1,7 @@
 /** What attacks on the handshake cost, what they leave behind, and the whole tables of what is let in. */
 import { assert, describe, it } from "@effect/vitest"
-import * as AttackTrial from "@stellar-overlay/overlay-test/hostile/AttackTrial"
 import type { Attack } from "@stellar-overlay/overlay-test/hostile/Attack"
+import * as AttackTrial from "@stellar-overlay/overlay-test/hostile/AttackTrial"
 import * as Hostile from "@stellar-overlay/overlay-test/hostile/HandshakeAttacks"
 import { note } from "@stellar-overlay/overlay-test/hostile/messages"
 import type { PeerScriptOptions } from "@stellar-overlay/overlay-test/PeerScript"
@@ -91,15 +91,17 @@ describe("the handshake, with a hostile peer", () => {
 
   it("H5 clocks an hour apart: who is slow by more than a certificate lives is refused, and says nothing of it", () => {
     // The peer's clock differs by `skew`; its certificate has between half and all of its hour left by its own clock.
-    for (const [skew, left, tag] of [
-      [-3600, 3600, undefined],
-      [-3600, 1800, "CertificateExpired"],
-      [-1801, 1800, "CertificateExpired"],
-      [-1800, 1800, undefined],
-      [300, 3600, undefined],
-      [301, 3600, "CertificateTooFarAhead"],
-      [3600, 3600, "CertificateTooFarAhead"]
-    ] as const) {
+    for (
+      const [skew, left, tag] of [
+        [-3600, 3600, undefined],
+        [-3600, 1800, "CertificateExpired"],
+        [-1801, 1800, "CertificateExpired"],
+        [-1800, 1800, undefined],
+        [300, 3600, undefined],
+        [301, 3600, "CertificateTooFarAhead"],
+        [3600, 3600, "CertificateTooFarAhead"]
+      ] as const
+    ) {
       const reason = admitted({ hello: { certificate: { expiresIn: skew + left } } })
       assert.strictEqual(reason?._tag, tag, `clock ${skew} s, ${left} s left`)
     }
@@ -187,9 +189,13 @@ describe("the handshake, with a hostile peer", () => {
     // The honest peer again, with all of its keys and the very same nonce: its AUTH and ours differ from the first ones.
     const again = authenticated({
       peer: { seed: "honest" },
-      victim: { ...victim, session: { auth: recorded.victim.auth, nonce: recorded.victim.crypto.primitives.randomBytes(32) } }
+      victim: {
+        ...victim,
+        session: { auth: recorded.victim.auth, nonce: recorded.victim.crypto.primitives.randomBytes(32) }
+      }
     })
-    const auths = (wire: ScriptedSession) => [wire.peer.written[1], wire.peer.heard[1]?.body].map((bytes) => bytes?.join())
+    const auths = (wire: ScriptedSession) =>
+      [wire.peer.written[1], wire.peer.heard[1]?.body].map((bytes) => bytes?.join())
     assert.notStrictEqual(auths(again)[0], auths(recorded)[0])
     assert.notStrictEqual(auths(again)[1], auths(recorded)[1])
   })

@@ -108,14 +108,16 @@ describe("MACs and sequence numbers, against a hostile peer", () => {
   })
 
   it("M6 a forged ERROR_MSG is told apart by its kind, and costs no MAC check", () => {
-    for (const [code, text, tag, shown] of [
-      [0, "shutdown", "ShutdownReceived", "ERR_MISC (shutdown)"],
-      [0, "Shutdown", "ErrorReceived", "ERR_MISC (Shutdown)"],
-      [2, "already-connected peer: GABCD", "ErrorReceived", "ERR_CONF (already*connected peer* GABCD)"],
-      [4, "peer rejected", "LoadErrorReceived", "ERR_LOAD (peer rejected)"],
-      [5, "x", "ErrorReceived", "UNKNOWN (x)"],
-      [-1, "", "ErrorReceived", "UNKNOWN ()"]
-    ] as const) {
+    for (
+      const [code, text, tag, shown] of [
+        [0, "shutdown", "ShutdownReceived", "ERR_MISC (shutdown)"],
+        [0, "Shutdown", "ErrorReceived", "ERR_MISC (Shutdown)"],
+        [2, "already-connected peer: GABCD", "ErrorReceived", "ERR_CONF (already*connected peer* GABCD)"],
+        [4, "peer rejected", "LoadErrorReceived", "ERR_LOAD (peer rejected)"],
+        [5, "x", "ErrorReceived", "UNKNOWN (x)"],
+        [-1, "", "ErrorReceived", "UNKNOWN ()"]
+      ] as const
+    ) {
       const wire = authenticated()
       const { macVerify } = wire.victim.crypto.counts()
       wire.run((peer) => peer.say(ErrorMsg.make({ code, text })))

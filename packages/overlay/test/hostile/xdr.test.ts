@@ -65,7 +65,9 @@ describe("XDR, from a hostile peer", () => {
 
   it("X4 what is accepted has one encoding: decoded and encoded again, every message is its own bytes", () => {
     for (const tag of everyTag) {
-      if (tag === "Hello" || tag === "Auth" || tag === "ErrorMsg" || tag === "SendMore" || tag === "SendMoreExtended") continue
+      if (tag === "Hello" || tag === "Auth" || tag === "ErrorMsg" || tag === "SendMore" || tag === "SendMoreExtended") {
+        continue
+      }
       for (let seed = 1; seed <= 20; seed++) {
         const wire = authenticated({ peer: { role: "acceptor" }, victim: { session: { answers: "deliver" } } })
         const message = sample(tag, seed, 400)

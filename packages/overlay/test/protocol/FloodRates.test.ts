@@ -33,11 +33,8 @@ describe("FloodRates", () => {
     assert.strictEqual(size({ maxTxSetSize: 100_000 }), 1000)
     assert.strictEqual(size({}, { opRatePerLedger: 0.5 }), 50)
     assert.strictEqual(size({}, { sorobanRatePerLedger: 2 }), 100)
-    // Parts of operations are dropped in each kind: 0.3 × 333 = 99, not 99.9; 99 × 100 / 4000 → 3.
-    assert.strictEqual(
-      size({ maxTxSetSize: 333, sorobanMaxTxCount: 0, closeTimeMillis: 4000 }, { opRatePerLedger: 0.3 }),
-      3
-    )
+    // Half an operation is none: 0.5 × 201 = 100, not 100.5; 100 × 100 / 5000 = 2.
+    assert.strictEqual(size({ maxTxSetSize: 201, sorobanMaxTxCount: 0 }, { opRatePerLedger: 0.5 }), 2)
     assert.strictEqual(size({}, { advertPeriodMillis: 200 }), 120)
   })
 

@@ -43,24 +43,33 @@ describe("HashTable", () => {
     }
   })
 
-  it("A8 hashes that differ in a single bit, wherever it is, are different hashes", () => {
-    const table = new HashTable(makeHashSeed(generator(2)), 300)
-    const base = hash(1)
-    const variants = [
-      base,
-      ...Array.from({ length: 256 }, (_, bit) => {
-        const variant = base.slice()
-        variant[bit >> 3] = variant[bit >> 3]! ^ (1 << (bit & 7))
-        return variant
+  for (
+    const [where, seed] of [["spread over buckets", makeHashSeed(generator(2))], [
+      "in one bucket",
+      new Int32Array(16)
+    ]] as const
+  ) {
+    it(`A8 hashes that differ in a single bit, wherever it is, are different hashes (${where})`, () => {
+      const table = new HashTable(seed, 300)
+      const base = hash(1)
+      const variants = [
+        base,
+        ...Array.from({ length: 256 }, (_, bit) => {
+          const variant = base.slice()
+          variant[bit >> 3] = variant[bit >> 3]! ^ (1 << (bit & 7))
+          return variant
+        })
+      ]
+      const slots = variants.map((variant) => {
+        assert.strictEqual(table.find(variant), NONE)
+        return table.add(variant)
       })
-    ]
-    const slots = variants.map((variant) => {
-      assert.strictEqual(table.find(variant), NONE)
-      return table.add(variant)
+      assert.strictEqual(new Set(slots).size, 257)
+      variants.forEach((variant, i) => assert.strictEqual(table.find(variant), slots[i]))
+      for (let i = 0; i < 257; i += 2) table.remove(slots[i]!)
+      variants.forEach((variant, i) => assert.strictEqual(table.find(variant), i % 2 === 0 ? NONE : slots[i]))
     })
-    assert.strictEqual(new Set(slots).size, 257)
-    variants.forEach((variant, i) => assert.strictEqual(table.find(variant), slots[i]))
-  })
+  }
 
   // 65,536 keys each, of kinds with which simple bucket functions put many or all into one bucket.
   const engineered: ReadonlyArray<readonly [name: string, key: (i: number) => Uint8Array]> = [

@@ -167,7 +167,11 @@ describe("versions", () => {
           const { machine } = make(role, { overlayMinVersion, overlayVersion })
           machine.connected(now)
           const reason = machine.receive(hello({ overlayMinVersion: min, overlayVersion: max }), now)
-          assert.strictEqual(reason?._tag, refused ? "WrongProtocolVersion" : undefined, `${min}..${max} ${overlayMinVersion}..${overlayVersion}`)
+          assert.strictEqual(
+            reason?._tag,
+            refused ? "WrongProtocolVersion" : undefined,
+            `${min}..${max} ${overlayMinVersion}..${overlayVersion}`
+          )
           if (!refused) talking++
         }
       }

@@ -49,9 +49,10 @@ describe("lanes", () => {
     const urgent = tags.filter((tag) => !bulkTags.includes(tag)).map((tag) => samples.get(tag)!)
     for (let i = 0; i < 150; i++) {
       inbox.push(bulk[i]!)
-      if (urgent[i] !== undefined) inbox.push(urgent[i])
+      const rare = urgent[i]
+      if (rare !== undefined) inbox.push(rare)
     }
-    assert.deepStrictEqual(inbox.take()!.messages, urgent)
+    assert.deepStrictEqual([...inbox.take()!.messages], urgent)
     const sizes: Array<number> = []
     const numbers: Array<number> = []
     for (let batch; (batch = inbox.take()) !== undefined;) {
@@ -93,7 +94,10 @@ describe("ownership", () => {
     for (let seed = 1; seed <= 300; seed++) {
       const chance = RandomXdr.seeded(seed)
       const inbox = new Inbox()
-      const flow = new FlowControl({ ...FlowControlModule.defaults, readingCapacity: 1000, floodReadingCapacity: 999 }, 0)
+      const flow = new FlowControl(
+        { ...FlowControlModule.defaults, readingCapacity: 1000, floodReadingCapacity: 999 },
+        0
+      )
       flow.initialGrant()
       const messages = [demand(1), advert(2), samples.get("ScpMessage")!, samples.get("DontHave")!]
       const owned = new Set<StellarMessage>()

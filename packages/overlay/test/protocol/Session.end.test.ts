@@ -24,7 +24,13 @@ describe("our ERROR_MSG", () => {
   })
 
   it("PEE-04 a text of 150 bytes is cut to 100, and never inside a character", () => {
-    const texts = ["x".repeat(150), "é".repeat(75), `x${"é".repeat(75)}`, "\u{1f600}".repeat(40), `xyz${"\u{1f600}".repeat(40)}`]
+    const texts = [
+      "x".repeat(150),
+      "é".repeat(75),
+      `x${"é".repeat(75)}`,
+      "\u{1f600}".repeat(40),
+      `xyz${"\u{1f600}".repeat(40)}`
+    ]
     for (const text of texts) {
       const remote = authenticated()
       remote.session.drop(DropReason.make("AlreadyConnected", text), remote.now)
@@ -142,7 +148,10 @@ describe("once", () => {
     }
     const remote = authenticated()
     const reason = remote.session.readFailure(false, "ECONNRESET")
-    assert.deepStrictEqual([reason._tag, DropReason.text(reason)], ["ReadError", "error reading message header: ECONNRESET"])
+    assert.deepStrictEqual([reason._tag, DropReason.text(reason)], [
+      "ReadError",
+      "error reading message header: ECONNRESET"
+    ])
   })
 
   it("CON-05 what was received before the end is still there for the consumer, and settles without a sound", () => {
@@ -150,7 +159,11 @@ describe("once", () => {
     remote.say(transaction(400, 1), sample("ScpMessage"), transaction(400, 2)).error(0, "bye")
     remote.subject.idle = false
     remote.pump()
-    assert.deepStrictEqual(remote.subject.received.map(({ _tag }) => _tag), ["ScpMessage", "Transaction", "Transaction"])
+    assert.deepStrictEqual(remote.subject.received.map(({ _tag }) => _tag), [
+      "ScpMessage",
+      "Transaction",
+      "Transaction"
+    ])
     assert.deepStrictEqual(remote.names, [])
   })
 
@@ -236,7 +249,9 @@ describe("states", () => {
   })
 
   it("PEE-01 the truth table: authenticated is GOT_AUTH and nothing else; facts are there from GOT_HELLO on", () => {
-    const at = (remote: Remote) => [remote.session.state, remote.session.isAuthenticated, remote.session.remote !== undefined]
+    const at = (
+      remote: Remote
+    ) => [remote.session.state, remote.session.isAuthenticated, remote.session.remote !== undefined]
     const { initiator } = SessionPair.make()
     assert.deepStrictEqual([initiator.session.state, initiator.session.isAuthenticated], ["Connecting", false])
     const remote = new Remote()
@@ -261,7 +276,9 @@ describe("anything at all", () => {
       const broken = bytes.slice()
       if (chance() < 0.5) broken[Math.floor(chance() * broken.length)]! ^= 1 << Math.floor(chance() * 8)
       const cut = chance() < 0.2 ? Math.floor(chance() * broken.length) : broken.length
-      remote.raw(frame(broken.subarray(0, cut), BigInt(Math.floor(chance() * 2)), Buffer.alloc(32, chance() < 0.5 ? 0 : 1)))
+      remote.raw(
+        frame(broken.subarray(0, cut), BigInt(Math.floor(chance() * 2)), Buffer.alloc(32, chance() < 0.5 ? 0 : 1))
+      )
       const tag = remote.subject.dropped?._tag
       assert.isTrue(tag === undefined || DropReason.tags.includes(tag))
       assert.notStrictEqual(tag, "Defect")
@@ -270,7 +287,9 @@ describe("anything at all", () => {
       seen.add(tag ?? "none")
     }
     // Enough variety to have been somewhere.
-    for (const tag of ["CorruptXdr", "CertificateExpired", "UnexpectedMac", "MessageBeforeHandshake", "ErrorReceived"]) {
+    for (
+      const tag of ["CorruptXdr", "CertificateExpired", "UnexpectedMac", "MessageBeforeHandshake", "ErrorReceived"]
+    ) {
       assert.isTrue(seen.has(tag), `${tag} of ${[...seen]}`)
     }
   })
@@ -284,7 +303,15 @@ describe("anything at all", () => {
       remote.raw(remote.signed(fromBytes(bytes)))
       if (remote.subject.dropped !== undefined) {
         assert.include(
-          ["ErrorReceived", "UnexpectedHello", "OutOfOrderAuth", "ReceivedPeers", "UnexpectedSendMore", "InvalidSendMoreExtended", "LoadErrorReceived"],
+          [
+            "ErrorReceived",
+            "UnexpectedHello",
+            "OutOfOrderAuth",
+            "ReceivedPeers",
+            "UnexpectedSendMore",
+            "InvalidSendMoreExtended",
+            "LoadErrorReceived"
+          ],
           remote.subject.dropped._tag
         )
         delivered += remote.subject.received.length

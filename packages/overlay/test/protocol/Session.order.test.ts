@@ -39,7 +39,13 @@ const failures: ReadonlyArray<Failure> = [
     text: "wrong protocol version",
     error: "ERROR_MSG ERR_CONF wrong protocol version"
   },
-  { row: 9, name: "self", hello: { seed: own }, text: "connecting to self", error: "ERROR_MSG ERR_CONF connecting to self" },
+  {
+    row: 9,
+    name: "self",
+    hello: { seed: own },
+    text: "connecting to self",
+    error: "ERROR_MSG ERR_CONF connecting to self"
+  },
   {
     row: 10,
     name: "network",

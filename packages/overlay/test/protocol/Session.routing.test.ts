@@ -89,7 +89,9 @@ const afterHello = (role: Role, tag: MessageTag): Outcome => {
       return refused("received unexpected HELLO") // with a MAC; without one see below
     case "Auth":
       return {
-        heard: role === "acceptor" ? ["AUTH", "SEND_MORE_EXTENDED", "GET_SCP_STATE"] : ["SEND_MORE_EXTENDED", "GET_SCP_STATE"],
+        heard: role === "acceptor"
+          ? ["AUTH", "SEND_MORE_EXTENDED", "GET_SCP_STATE"]
+          : ["SEND_MORE_EXTENDED", "GET_SCP_STATE"],
         state: "GotAuth"
       }
     default:
@@ -230,7 +232,14 @@ describe("rules about order and number", () => {
   })
 
   it("M5 PEE-03 the MAC is checked before a message is refused or shed", () => {
-    for (const message of [transaction(400), advert(1), sample("TimeSlicedSurveyRequest"), SendMore.make({ numMessages: 1 })]) {
+    for (
+      const message of [
+        transaction(400),
+        advert(1),
+        sample("TimeSlicedSurveyRequest"),
+        SendMore.make({ numMessages: 1 })
+      ]
+    ) {
       const remote = authenticated()
       remote.session.shedTransactions = true
       remote.session.shedSurvey = true
@@ -357,13 +366,24 @@ describe("rules about order and number", () => {
 
   it("PEE-03 flow-controlled types wait for credit, others pass; the order within each class holds", () => {
     const remote = authenticated()
-    const order = [transaction(400, 1), sample("ScpMessage", 1), advert(1), getTxSet(1), demand(1), transaction(400, 2), getTxSet(2), advert(2)]
+    const order = [
+      transaction(400, 1),
+      sample("ScpMessage", 1),
+      advert(1),
+      getTxSet(1),
+      demand(1),
+      transaction(400, 2),
+      getTxSet(2),
+      advert(2)
+    ]
     for (const message of order) remote.session.send(message, remote.now)
     remote.pump()
     assert.deepStrictEqual(remote.names, ["GET_TX_SET", "GET_TX_SET"], "no credit was granted")
     remote.say(SendMoreExtended.make({ numMessages: 100, numBytes: 100_000 }))
     assert.deepStrictEqual(
-      remote.heard.map(({ message }) => order.indexOf(order.find(({ bytes }) => Buffer.compare(bytes, message.bytes) === 0)!)),
+      remote.heard.map(({ message }) =>
+        order.indexOf(order.find(({ bytes }) => Buffer.compare(bytes, message.bytes) === 0)!)
+      ),
       [3, 6, 1, 0, 5, 4, 2, 7]
     )
     assert.isTrue(remote.heard.every(({ mac }) => mac === true))

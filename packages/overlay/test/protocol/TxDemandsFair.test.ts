@@ -159,6 +159,18 @@ describe("fair policy", () => {
     })
   }
 
+  it("A3 subnets take turns for each transaction: of two with three withholders each both are asked equally", () => {
+    for (let seed = 1; seed <= 50; seed++) {
+      const scene = new Scene(seed, repeat(6, (i) => ({ outbound: true, group: `20.${i % 2}` })), [])
+      for (const peer of scene.sybils) scene.node.advertise(peer, [hash(1)])
+      const asked: Array<number> = []
+      for (let i = 0; i < 8; i++) asked.push(...scene.step().map(({ peer }) => peer % 2))
+      assert.deepStrictEqual(asked.slice(0, 2).toSorted(), [0, 1], "at first and after 600 ms")
+      assert.deepStrictEqual(asked.slice(2, 4).toSorted(), [0, 1], "both after 1200 ms")
+      assert.strictEqual(asked.length, 4)
+    }
+  })
+
   it("A3 the default is core's order: random, whatever is known of peers", () => {
     const first = new Map<number, number>()
     for (let seed = 0; seed < 600; seed++) {

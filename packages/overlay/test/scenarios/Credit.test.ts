@@ -30,7 +30,9 @@ class Log {
       const flood = this.flood.at(-1)!
       const grants = this.grants.at(-1)!
       this.flood.push(isFlood(message) ? plus(flood, 1, message.size) : flood)
-      this.grants.push(message._tag === "SendMoreExtended" ? plus(grants, message.numMessages, message.numBytes) : grants)
+      this.grants.push(
+        message._tag === "SendMoreExtended" ? plus(grants, message.numMessages, message.numBytes) : grants
+      )
     }
   }
 }
@@ -103,8 +105,18 @@ class Side {
 }
 
 const LIMITS = [
-  { peerReadingCapacity: 21, peerFloodReadingCapacity: 20, flowControlSendMoreBatchSize: 10, maxTransactionSizeBytes: 2000 },
-  { peerReadingCapacity: 2, peerFloodReadingCapacity: 1, flowControlSendMoreBatchSize: 1, maxTransactionSizeBytes: 2000 },
+  {
+    peerReadingCapacity: 21,
+    peerFloodReadingCapacity: 20,
+    flowControlSendMoreBatchSize: 10,
+    maxTransactionSizeBytes: 2000
+  },
+  {
+    peerReadingCapacity: 2,
+    peerFloodReadingCapacity: 1,
+    flowControlSendMoreBatchSize: 1,
+    maxTransactionSizeBytes: 2000
+  },
   {
     peerReadingCapacity: 60,
     peerFloodReadingCapacity: 50,
@@ -174,7 +186,11 @@ const check = (from: Side, to: Side): void => {
     assert.isAtLeast(inFlight, 0)
     assert.isAtLeast(grantsInFlight, 0)
     assert.isAtLeast(withheld, 0, "credit was created")
-    assert.strictEqual(credit[i], grantsRead[i] - sent[i], "the sender's credit is what it was granted less what it sent")
+    assert.strictEqual(
+      credit[i],
+      grantsRead[i] - sent[i],
+      "the sender's credit is what it was granted less what it sent"
+    )
     assert.strictEqual(held[i], begun[i] - to.processed[i], "what is not free is in process")
     assert.strictEqual(credit[i] + inFlight + held[i] + withheld + grantsInFlight, to.limit[i], "conserved")
     if (to.session.queues.directLength === 0) {

@@ -1,10 +1,10 @@
 /** Rows FLC-001 to FLC-029, FLC-038, FLC-041 and FLC-042 of the scenario inventory, between two sessions on the wire. */
 import { assert, describe, it } from "@effect/vitest"
 import * as SessionPair from "@stellar-overlay/overlay-test/SessionPair"
-import type { Transaction as BaseTransaction, FeeBumpTransaction } from "@stellar/stellar-base"
+import type { FeeBumpTransaction, Transaction as BaseTransaction } from "@stellar/stellar-base"
 import { Result } from "effect"
 import * as OverlayConfig from "../../src/OverlayConfig.ts"
-import { type FlowControlOptions } from "../../src/protocol/FlowControlOptions.ts"
+import type { FlowControlOptions } from "../../src/protocol/FlowControlOptions.ts"
 import { type LedgerContext, makeLedgerContext } from "../../src/protocol/LedgerContext.ts"
 import { Priority } from "../../src/protocol/Priority.ts"
 import { SendMore, SendMoreExtended, type StellarMessage } from "../../src/wire/StellarMessage.ts"
@@ -187,7 +187,8 @@ describe("transaction size upgrades", () => {
       return queued
     }
     const handled = () => only(pair.acceptor.received, "Transaction").length
-    const upgrade = (end: SessionPair.End, soroban: number) => end.session.updateLedger(ledger(maximum(soroban)), pair.now)
+    const upgrade = (end: SessionPair.End, soroban: number) =>
+      end.session.updateLedger(ledger(maximum(soroban)), pair.now)
     send(tx1)
     assert.strictEqual(handled(), 1)
     return { pair, send, handled, upgrade }
@@ -342,7 +343,10 @@ describe("drop peers that", () => {
   it("FLC-027 F4 PEE-07 are idle: one that never grants is dropped within 65 s", () => {
     const empty = emptyTransaction()
     const T = empty.size
-    const pair = linked(base(102_400, { floodReadingCapacityBytes: T, sendMoreBatchSizeBytes: T + 1, sendMoreBatchSize: 10 }), base(102_400))
+    const pair = linked(
+      base(102_400, { floodReadingCapacityBytes: T, sendMoreBatchSizeBytes: T + 1, sendMoreBatchSize: 10 }),
+      base(102_400)
+    )
     for (let i = 0; i < 2; i++) pair.acceptor.session.send(emptyTransaction(i), pair.now)
     pair.settle()
     assert.isBelow(Number(pair.acceptor.session.flow.byteCredit), T)
@@ -355,7 +359,9 @@ describe("drop peers that", () => {
   })
 
   const max = 2n ** 64n - 1n
-  for (const [id, name, messages, bytes] of [["FLC-028", "message", max, 20n], ["FLC-029", "byte", 20n, max]] as const) {
+  for (
+    const [id, name, messages, bytes] of [["FLC-028", "message", max, 20n], ["FLC-029", "byte", 20n, max]] as const
+  ) {
     it(`${id} F2 FLC-04 overflow capacity / ${name} capacity`, () => {
       const pair = linked(base(102_400), base(102_400))
       pair.initiator.session.flow.setCredit(messages, bytes)
@@ -388,7 +394,9 @@ describe("queue purging after write completion", () => {
   const setup = () =>
     linked(
       base(102_400, {}, { config: { outboundTxQueueByteLimit: 2000 }, ledger: ledger(102_400, 10_000) }),
-      base(102_400, { floodReadingCapacity: 1_000_000, readingCapacity: 1_000_001 }, { ledger: ledger(102_400, 10_000) })
+      base(102_400, { floodReadingCapacity: 1_000_000, readingCapacity: 1_000_001 }, {
+        ledger: ledger(102_400, 10_000)
+      })
     )
 
   for (const writing of [false, true]) {
@@ -417,7 +425,10 @@ describe("queue purging after write completion", () => {
       pair.settle().advance(1)
     }
     pair.advance(1000)
-    assert.deepStrictEqual(pair.acceptor.messages("Transaction").map(numberOf), Array.from({ length: 1000 }, (_, i) => i))
+    assert.deepStrictEqual(
+      pair.acceptor.messages("Transaction").map(numberOf),
+      Array.from({ length: 1000 }, (_, i) => i)
+    )
     const { queues } = pair.initiator.session
     assert.strictEqual(queues.lengthOf(Priority.Transaction), 0)
     assert.strictEqual(queues.droppedTransactions, 0)
@@ -436,6 +447,7 @@ describe("throughput", () => {
         assert.isTrue(initiator.session.send(transactions[sent++ % 64]!, pair.now))
       }
       pair.settle()
+      assert.isAbove(acceptor.received.length, 0, "stalled")
       received += acceptor.received.length
       acceptor.received.length = 0
     }

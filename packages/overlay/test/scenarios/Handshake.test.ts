@@ -21,27 +21,32 @@ const base = (port: number, end: SessionPair.EndOptions = {}): SessionPair.EndOp
 })
 
 /** A pair whose ends write to address tables, which say afterwards who knows whom. */
-const nodes = Effect.fnUntraced(function*(initiator: SessionPair.EndOptions = {}, acceptor: SessionPair.EndOptions = {}) {
-  const tables = [yield* open({ allowLocalhost: true }), yield* open({ allowLocalhost: true })] as const
-  const admission = (table: (typeof tables)[number], own: SessionPair.EndOptions): SessionPair.EndOptions["admission"] => ({
-    helloReceived: (remote: RemoteFacts) => {
-      table.helloReceived(remote.address, remote.role)
-      return undefined
-    },
-    authenticated: (remote: RemoteFacts) => {
-      table.authenticated(remote.address, remote.role)
-      return undefined
-    },
-    ...own.admission
-  })
-  const pair = SessionPair.make({
-    initiator: base(11625, { ...initiator, admission: admission(tables[0], initiator) }),
-    acceptor: base(11627, { ...acceptor, admission: admission(tables[1], acceptor) })
-  })
-  /** The types under which node 1 knows node 2 and node 2 knows node 1. */
-  const known = () => [tables[0].get(two)?.type, tables[1].get(one)?.type]
-  return { pair, known }
-})
+const nodes = Effect.fnUntraced(
+  function*(initiator: SessionPair.EndOptions = {}, acceptor: SessionPair.EndOptions = {}) {
+    const tables = [yield* open({ allowLocalhost: true }), yield* open({ allowLocalhost: true })] as const
+    const admission = (
+      table: (typeof tables)[number],
+      own: SessionPair.EndOptions
+    ): SessionPair.EndOptions["admission"] => ({
+      helloReceived: (remote: RemoteFacts) => {
+        table.helloReceived(remote.address, remote.role)
+        return undefined
+      },
+      authenticated: (remote: RemoteFacts) => {
+        table.authenticated(remote.address, remote.role)
+        return undefined
+      },
+      ...own.admission
+    })
+    const pair = SessionPair.make({
+      initiator: base(11625, { ...initiator, admission: admission(tables[0], initiator) }),
+      acceptor: base(11627, { ...acceptor, admission: admission(tables[1], acceptor) })
+    })
+    /** The types under which node 1 knows node 2 and node 2 knows node 1. */
+    const known = () => [tables[0].get(two)?.type, tables[1].get(one)?.type]
+    return { pair, known }
+  }
+)
 
 const { Inbound, Outbound } = PeerType
 const authenticated = (pair: SessionPair.SessionPair) => pair.ends.map(({ session }) => session.isAuthenticated)
@@ -68,7 +73,9 @@ it.effect("HSK-002 loopback peer with 0 port", () =>
 it.effect("HSK-003 loopback peer send auth before hello", () =>
   Effect.gen(function*() {
     const table = yield* open({ allowLocalhost: true })
-    const remote = new Remote({ admission: { helloReceived: ({ address, role }) => void table.helloReceived(address, role) } })
+    const remote = new Remote({
+      admission: { helloReceived: ({ address, role }) => void table.helloReceived(address, role) }
+    })
     remote.say(Auth.make())
     assert.isFalse(remote.session.isAuthenticated)
     assert.deepStrictEqual(remote.names, ["ERROR_MSG ERR_MISC out-of-order AUTH message"])

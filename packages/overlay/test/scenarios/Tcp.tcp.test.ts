@@ -3,15 +3,15 @@ import { assert, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { BanList } from "../../src/BanList.ts"
 import * as DropReason from "../../src/DropReason.ts"
-import { PeerDropped } from "../../src/OverlayError.ts"
 import * as NodeTransport from "../../src/NodeTransport.ts"
+import { PeerDropped } from "../../src/OverlayError.ts"
 import { PeerManager } from "../../src/PeerManager.ts"
 import { Peers } from "../../src/Peers.ts"
 import { PeerStore } from "../../src/PeerStore.ts"
 import { Transport } from "../../src/Transport.ts"
-import { PeerAddress } from "../../src/wire/PeerAddress.ts"
+import type { PeerAddress } from "../../src/wire/PeerAddress.ts"
 import { getTxSet, quorumSet, transaction } from "./fixtures.ts"
-import { dial, type Handle, link, listen, makeNode, type TestNode } from "./peers.ts"
+import { dial, failureOf, type Handle, link, listen, makeNode, type TestNode } from "./peers.ts"
 import { frame } from "./remote.ts"
 
 const tcp = Effect.provide(NodeTransport.layer)
@@ -45,7 +45,7 @@ it.live("TCP-001 CON-06 p0 connects to p1, but p1 can't accept", () =>
     yield* Effect.forkScoped(listener.run((connection) => peers.accept(connection)))
     yield* silent(listener.address)
     yield* until(() => peers.pending("acceptor").length === 1)
-    const failure = yield* Effect.flip(dial(n0, listener.address))
+    const failure = yield* failureOf(dial(n0, listener.address))
     assert.include(["RemoteClosed", "ReadError"], failure.reason._tag)
     assert.deepStrictEqual([attempts(n0), knocks(n0), knocks(n1)], [1, 1, 2])
     const refused = n1.events.filter((event) => event._tag === "PeerDropped")
@@ -64,7 +64,7 @@ it.live("TCP-002 CON-06 p1 connects to p0, but p1 can't initiate", () =>
     yield* Effect.forkScoped(hole.run(() => Effect.never))
     assert.isTrue(peers.dial(hole.address, { force: true }))
     const door = yield* listen(n0)
-    const failure = yield* Effect.flip(peers.connect(door.address, { force: true }))
+    const failure = yield* failureOf(peers.connect(door.address, { force: true }))
     assert.strictEqual(failure.reason._tag, "OutboundFull")
     assert.strictEqual(DropReason.text(failure.reason), "all outbound connections taken")
     assert.deepStrictEqual([attempts(n1), knocks(n0)], [1, 0], "the one attempt is the other dial")
@@ -79,7 +79,9 @@ it.live("TCP-003 PEE-04 can communicate: a question and an ERROR_MSG are both fl
     assert.isTrue(a.peer.offer(getTxSet(1)))
     yield* a.peer.drop(DropReason.make("DroppedByUser"))
     const heard: Array<string> = []
-    const end = yield* Effect.flip(Stream.runForEach(b.peer.messages, ({ _tag }) => Effect.sync(() => heard.push(_tag))))
+    const end = yield* failureOf(
+      Stream.runForEach(b.peer.messages, ({ _tag }) => Effect.sync(() => heard.push(_tag)))
+    )
     assert.deepStrictEqual(heard, ["GetTxSet"])
     assert.strictEqual(end instanceof PeerDropped && DropReason.text(end.reason), "ERR_MISC (dropped by user)")
     assert.strictEqual(a.peer.session.stats.messagesWritten - before, 2)

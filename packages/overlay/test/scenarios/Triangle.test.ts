@@ -32,7 +32,9 @@ class Node {
   step(): boolean {
     let moved = false
     for (const port of this.ports) {
-      for (; port.taken < port.end.received.length; port.taken++, moved = true) this.receive(port, port.end.received[port.taken]!)
+      for (; port.taken < port.end.received.length; port.taken++, moved = true) {
+        this.receive(port, port.end.received[port.taken]!)
+      }
     }
     return moved
   }

@@ -1,7 +1,14 @@
 /** Messages that are valid on the wire, of sizes a test chooses. */
 import { xdr } from "@stellar/stellar-base"
 import type { MessageTag } from "../../src/wire/MessageType.ts"
-import { FloodAdvert, FloodDemand, fromXdr, GetTxSet, type StellarMessage, Transaction } from "../../src/wire/StellarMessage.ts"
+import {
+  FloodAdvert,
+  FloodDemand,
+  fromXdr,
+  GetTxSet,
+  type StellarMessage,
+  Transaction
+} from "../../src/wire/StellarMessage.ts"
 import { samples, Source } from "../wire/messages/samples.ts"
 
 const uploadTransaction = (wasm: number, sequence: bigint): xdr.TransactionEnvelope =>
@@ -80,9 +87,9 @@ export const quorumSet = (validators: number): StellarMessage =>
     xdr.StellarMessage.scpQuorumset(
       new xdr.ScpQuorumSet({
         threshold: 1,
-        validators: Array.from({ length: validators }, (_, i) => xdr.PublicKey.publicKeyTypeEd25519(Buffer.from(hashOf(i)))),
+        validators: Array.from({ length: validators }, (_, i) =>
+          xdr.PublicKey.publicKeyTypeEd25519(Buffer.from(hashOf(i)))),
         innerSets: []
       })
     )
   )
-

@@ -2,19 +2,24 @@
 import { assert } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, type Scope, Stream } from "effect"
 import * as DropReason from "../../src/DropReason.ts"
+import type { OverlayConfigError } from "../../src/OverlayConfig.ts"
 import { PeerDropped } from "../../src/OverlayError.ts"
 import type { OverlayEvent } from "../../src/OverlayEvents.ts"
 import * as Peer from "../../src/Peer.ts"
 import { admitAll } from "../../src/protocol/Handshake.ts"
-import { Transport } from "../../src/Transport.ts"
+import { Transport, type TransportError } from "../../src/Transport.ts"
 import { PeerAddress } from "../../src/wire/PeerAddress.ts"
 import { Peers } from "../../src/wire/StellarMessage.ts"
 import { advert, demand, getTxSet, numberOf, quorumSet, sample, transaction } from "./fixtures.ts"
-import { dial, type Handle, link, listen, makeNode, take } from "./peers.ts"
+import { dial, failureOf, type Handle, link, listen, makeNode, take } from "./peers.ts"
 
 export interface Story {
   readonly title: string
-  readonly run: Effect.Effect<void, unknown, Transport | Scope.Scope>
+  readonly run: Effect.Effect<
+    void,
+    PeerDropped | OverlayConfigError | TransportError | Cause.NoSuchElementError,
+    Transport | Scope.Scope
+  >
 }
 
 const { make } = DropReason
@@ -37,7 +42,8 @@ const drain = (peer: Peer.Peer) => Stream.runDrain(peer.messages)
 const exact = { peerFloodReadingCapacity: 20, peerReadingCapacity: 100, flowControlSendMoreBatchSize: 1 }
 
 const isWhole = ({ peer: { session } }: Handle) =>
-  session.flow.localFloodMessages === 20 && session.flow.localFloodBytes === 300_000 && session.flow.localMessages === 100
+  session.flow.localFloodMessages === 20 && session.flow.localFloodBytes === 300_000 &&
+  session.flow.localMessages === 100
 
 const hasAllCredit = ({ peer: { session } }: Handle) =>
   session.flow.messageCredit === 20n && session.flow.byteCredit === 300_000n
@@ -46,7 +52,10 @@ export const stories: ReadonlyArray<Story> = [
   {
     title: "HSK-001 CFG-07 CON-01 PEE-01 two peers see who the other is, and every step is an event",
     run: Effect.gen(function*() {
-      const { a, b, door } = yield* link({ a: { config: { peerPort: 4711, versionString: "one" } }, b: { config: { versionString: "two" } } })
+      const { a, b, door } = yield* link({
+        a: { config: { peerPort: 4711, versionString: "one" } },
+        b: { config: { versionString: "two" } }
+      })
       assert.deepStrictEqual([a.peer.role, b.peer.role], ["initiator", "acceptor"])
       assert.deepStrictEqual([a.peer.id, b.peer.id], [b.node.local.handshake.id, a.node.local.handshake.id])
       assert.deepStrictEqual([a.peer.remote.version, b.peer.remote.version], ["two", "one"])
@@ -91,7 +100,8 @@ export const stories: ReadonlyArray<Story> = [
     })
   },
   {
-    title: "CON-05 PEE-04 leaving the scope says goodbye: ERR_MISC shutdown is read before the end, and after all that was sent",
+    title:
+      "CON-05 PEE-04 leaving the scope says goodbye: ERR_MISC shutdown is read before the end, and after all that was sent",
     run: Effect.gen(function*() {
       const { a, b } = yield* link()
       for (let i = 0; i < 50; i++) yield* a.peer.send(quorumSet(i))
@@ -119,7 +129,10 @@ export const stories: ReadonlyArray<Story> = [
       yield* b.peer.closed
       yield* b.peer.drop(make("NodeBanned"))
       yield* Effect.all([a.leave, b.leave], { concurrency: 2 })
-      assert.deepStrictEqual([(yield* a.peer.closed)._tag, (yield* b.peer.closed)._tag], ["DroppedByUser", "ErrorReceived"])
+      assert.deepStrictEqual([(yield* a.peer.closed)._tag, (yield* b.peer.closed)._tag], [
+        "DroppedByUser",
+        "ErrorReceived"
+      ])
       assert.strictEqual(DropReason.text(yield* b.peer.closed), "ERR_MISC (dropped by user)")
       assert.deepStrictEqual([drops(a.node.events).length, drops(b.node.events).length], [1, 1])
       const [dropped] = drops(a.node.events)
@@ -141,7 +154,7 @@ export const stories: ReadonlyArray<Story> = [
       assert.strictEqual(yield* reasonOf(a.peer.sendAll([getTxSet(2), transaction(400)])), "ErrorReceived")
       assert.strictEqual(yield* reasonOf(drain(a.peer)), "ErrorReceived")
       assert.strictEqual((yield* a.peer.closed)._tag, "ErrorReceived")
-      const failure = yield* Effect.flip(a.peer.send(getTxSet(2)))
+      const failure = yield* failureOf(a.peer.send(getTxSet(2)))
       assert.deepStrictEqual([failure.id, failure.address.toString()], [a.peer.id, a.peer.address.toString()])
     })
   },
@@ -197,7 +210,8 @@ export const stories: ReadonlyArray<Story> = [
     })
   },
   {
-    title: "FLC-02 FLC-09 F8 a consumer that does not pull stops the sender in send, within named bounds; then everything comes, in order",
+    title:
+      "FLC-02 FLC-09 F8 a consumer that does not pull stops the sender in send, within named bounds; then everything comes, in order",
     run: Effect.gen(function*() {
       const { a, b } = yield* link()
       yield* Effect.forkScoped(Effect.ignore(drain(a.peer)))
@@ -247,24 +261,28 @@ export const stories: ReadonlyArray<Story> = [
       )
       assert.deepStrictEqual(urgent, Array.from({ length: 20 }, (_, i) => i))
       const bulk = yield* b.peer.lanes.bulk.pipe(Stream.take(150), Stream.map((m) => m.retain()), Stream.runCollect)
-      assert.deepStrictEqual(bulk.map((m) => m._tag === "Transaction" && numberOf(m)), Array.from({ length: 150 }, (_, i) => i))
+      assert.deepStrictEqual(
+        bulk.map((m) => m._tag === "Transaction" && numberOf(m)),
+        Array.from({ length: 150 }, (_, i) => i)
+      )
     })
   },
   {
-    title: "HSK-07 CFG-06 CON-01 a refused handshake fails on both sides with the reason, and leaves no peer and no connection",
+    title:
+      "HSK-07 CFG-06 CON-01 a refused handshake fails on both sides with the reason, and leaves no peer and no connection",
     run: Effect.gen(function*() {
       const b = yield* makeNode("b", { overlayVersion: 50, overlayMinVersion: 50 })
       const a = yield* makeNode("a")
       const door = yield* listen(b)
       const accepting = yield* Effect.forkChild(reasonOf(door.next))
-      const failure = yield* Effect.flip(dial(a, door.address))
+      const failure = yield* failureOf(dial(a, door.address))
       assert.strictEqual(failure.reason._tag, "WrongProtocolVersion")
       assert.isDefined(failure.id)
       assert.isFalse(failure.retryable)
       assert.strictEqual(yield* Fiber.join(accepting), "WrongProtocolVersion")
       assert.deepStrictEqual([drops(a.events).length, drops(b.events).length], [1, 1])
       for (const connection of [...a.connections, ...b.connections]) {
-        yield* Effect.flip(connection.pull) // it is closed, or it would wait
+        yield* failureOf(connection.pull) // it is closed, or it would wait
       }
     })
   },
@@ -292,7 +310,9 @@ export const stories: ReadonlyArray<Story> = [
         assert.strictEqual((yield* peer.closed)._tag, "LoadErrorReceived")
       } else {
         const failure = Cause.squash(outcome.cause)
-        assert.isTrue(failure instanceof PeerDropped && failure.reason._tag === "LoadErrorReceived" && failure.retryable)
+        assert.isTrue(
+          failure instanceof PeerDropped && failure.reason._tag === "LoadErrorReceived" && failure.retryable
+        )
       }
       assert.strictEqual(yield* Fiber.join(accepting), "PeerRejected")
       const [dropped] = drops(a.events)
@@ -305,10 +325,16 @@ export const stories: ReadonlyArray<Story> = [
       const a = yield* makeNode("a")
       const transport = yield* Transport
       const { address } = yield* Effect.scoped(transport.listen({ host: "127.0.0.1", port: 0 }))
-      const refused = yield* Effect.flip(dial(a, address))
-      assert.deepStrictEqual([refused.reason._tag, refused.reason.detail, refused.retryable], ["ConnectionRefused", "ECONNREFUSED", true])
+      const refused = yield* failureOf(dial(a, address))
+      assert.deepStrictEqual([refused.reason._tag, refused.reason.detail, refused.retryable], [
+        "ConnectionRefused",
+        "ECONNREFUSED",
+        true
+      ])
       assert.deepStrictEqual(tags(a.events), ["PeerConnecting", "PeerDropped"])
-      const wrong = yield* Effect.flip(Effect.scoped(Peer.connect("not an address:port")).pipe(Effect.provide(a.context)))
+      const wrong = yield* failureOf(
+        Effect.scoped(Peer.connect("not an address:port")).pipe(Effect.provide(a.context))
+      )
       assert.strictEqual(wrong.reason._tag, "NameNotResolved")
     })
   },
@@ -324,7 +350,7 @@ export const stories: ReadonlyArray<Story> = [
         Effect.gen(function*() {
           const [hello] = yield* connection.pull // its HELLO, which stays without an answer
           yield* Deferred.succeed(accepted, hello === undefined ? "nothing" : "hello")
-          const error = yield* Effect.flip(Effect.forever(connection.pull))
+          const error = yield* failureOf(Effect.forever(connection.pull))
           yield* Deferred.succeed(ended, error.kind)
         }).pipe(Effect.ignore)
       ))
@@ -333,7 +359,7 @@ export const stories: ReadonlyArray<Story> = [
       yield* Fiber.interrupt(dialling)
       assert.strictEqual(yield* Deferred.await(ended), "Eof")
       assert.deepStrictEqual(tags(a.events), ["PeerConnecting", "PeerConnected", "PeerDropped"])
-      yield* Effect.flip(a.connections[0]!.pull)
+      yield* failureOf(a.connections[0]!.pull)
     })
   },
   {
@@ -370,7 +396,10 @@ export const stories: ReadonlyArray<Story> = [
       const expected = Array.from({ length: count }, (_, i) => i % 50)
       assert.deepStrictEqual(atA, expected)
       assert.deepStrictEqual(atB, expected)
-      assert.deepStrictEqual([a.peer.session.queues.droppedTransactions, b.peer.session.queues.droppedTransactions], [0, 0])
+      assert.deepStrictEqual([a.peer.session.queues.droppedTransactions, b.peer.session.queues.droppedTransactions], [
+        0,
+        0
+      ])
     })
   }
 ]

@@ -1,5 +1,4 @@
 /** Two peers of one connection, over any transport, each with a scope that a test can close. */
-import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as TestCrypto from "@stellar-overlay/overlay-test/TestCrypto"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { LocalNode } from "../../src/LocalNode.ts"
@@ -9,7 +8,7 @@ import type { PeerDropped } from "../../src/OverlayError.ts"
 import { type OverlayEvent, OverlayEvents } from "../../src/OverlayEvents.ts"
 import * as Peer from "../../src/Peer.ts"
 import { type Connection, Transport } from "../../src/Transport.ts"
-import { PeerAddress } from "../../src/wire/PeerAddress.ts"
+import type { PeerAddress } from "../../src/wire/PeerAddress.ts"
 import type { StellarMessage } from "../../src/wire/StellarMessage.ts"
 
 export interface NodeOptions extends Peer.PeerOptions {
@@ -76,10 +75,10 @@ export interface Handle {
   readonly leave: Effect.Effect<void>
 }
 
-const inOwnScope = <E>(
+const inOwnScope = (
   node: TestNode,
-  make: Effect.Effect<Peer.Peer, E, LocalNode | Transport | Scope.Scope>
-): Effect.Effect<Handle, E, Scope.Scope> =>
+  make: Effect.Effect<Peer.Peer, PeerDropped, LocalNode | Transport | Scope.Scope>
+): Effect.Effect<Handle, PeerDropped, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Scope.fork(yield* Effect.scope)
     const peer = yield* make.pipe(Effect.provide(node.context), Scope.provide(scope))
@@ -140,6 +139,10 @@ export const link = Effect.fnUntraced(function*(options: LinkOptions = {}) {
   return { a: dialled, b: yield* Fiber.join(accepting), door }
 })
 
+/** The failure of an effect that must not succeed. */
+export const failureOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, never, R> =>
+  Effect.matchEffect(effect, { onFailure: Effect.succeed, onSuccess: () => Effect.die("it succeeded") })
+
 /** Takes messages of a peer until there are so many of a tag. */
 export const take = <Tag extends StellarMessage["_tag"]>(peer: Peer.Peer, tag: Tag, count: number) =>
   peer.messages.pipe(
@@ -148,5 +151,3 @@ export const take = <Tag extends StellarMessage["_tag"]>(peer: Peer.Peer, tag: T
     Stream.map((m) => m.retain()),
     Stream.runCollect
   )
-
-export { LoopbackTransport }

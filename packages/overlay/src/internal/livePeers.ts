@@ -1,0 +1,109 @@
+/**
+ * The authenticated peers and those who listen to them: hands over messages, and keeps whatever a handler does wrong
+ * with the one peer it happened to.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as DropReason from "../DropReason.ts"
+import type { Peer } from "../Peer.ts"
+import type { PeerHandler } from "../Peers.ts"
+import type { Lane } from "../protocol/Inbox.ts"
+import type { Entry } from "../protocol/PeerRegistry.ts"
+
+/** How long the handlers of a peer that is gone may take for what it sent before. */
+const DRAIN_MILLIS = 5000
+
+export const describe = (cause: Cause.Cause<unknown>): string => Cause.pretty(cause).split("\n")[0] ?? "unknown"
+
+/** Somebody's code failed while it dealt with a peer: the peer goes, the others do not notice. */
+const blame = (peer: Peer) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.andThen(Effect.logError("A handler failed", cause), peer.drop(DropReason.make("Defect", describe(cause))))
+
+export class LivePeers {
+  readonly #handlers = new Set<PeerHandler>()
+  readonly #live = new Map<Entry, Peer>()
+
+  get(entry: Entry): Peer | undefined {
+    return this.#live.get(entry)
+  }
+
+  values(): Iterable<Peer> {
+    return this.#live.values()
+  }
+
+  register(handler: PeerHandler): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.suspend(() => {
+        this.#handlers.add(handler)
+        return Effect.forEach([...this.values()], (peer) => this.#tell(peer, () => handler.connected?.(peer)), {
+          discard: true
+        })
+      }),
+      () => Effect.sync(() => this.#handlers.delete(handler))
+    )
+  }
+
+  #tell(peer: Peer, call: () => void): Effect.Effect<void> {
+    return Effect.catchCause(Effect.sync(call), blame(peer))
+  }
+
+  #tellAll(peer: Peer, call: (handler: PeerHandler) => void): Effect.Effect<void> {
+    return Effect.forEach([...this.#handlers], (handler) => this.#tell(peer, () => call(handler)), { discard: true })
+  }
+
+  /** Announces a peer, and its end when the scope closes. */
+  begin(entry: Entry, peer: Peer): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.suspend(() => {
+        // A former connection with the node may still be delivering: for the handlers it is over now.
+        const former = [...this.#live].filter(([, other]) => other.id === peer.id)
+        return Effect.forEach(former, ([other, gone]) => this.#finish(other, gone), { discard: true }).pipe(
+          Effect.andThen(Effect.sync(() => this.#live.set(entry, peer))),
+          Effect.andThen(this.#tellAll(peer, (handler) => handler.connected?.(peer)))
+        )
+      }),
+      () => this.#finish(entry, peer)
+    )
+  }
+
+  #finish(entry: Entry, peer: Peer): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!this.#live.delete(entry)) return Effect.void
+      const reason = peer.session.dropReason ?? DropReason.make("Shutdown")
+      return this.#tellAll(peer, (handler) => handler.disconnected?.(peer, reason))
+    })
+  }
+
+  /** Hands over what the peer sends until it ends, then calls `ended`, and gives handlers some time for the rest. */
+  serve(entry: Entry, peer: Peer, ended: (reason: DropReason.DropReason) => void): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      const consumers = yield* Effect.forkChild(
+        Effect.all([this.#consume(entry, peer, "urgent"), this.#consume(entry, peer, "bulk")], {
+          concurrency: 2,
+          discard: true
+        })
+      )
+      ended(yield* peer.closed)
+      yield* Effect.timeoutOption(Fiber.await(consumers), DRAIN_MILLIS)
+      yield* Fiber.interrupt(consumers)
+    })
+  }
+
+  #consume(entry: Entry, peer: Peer, lane: Lane): Effect.Effect<void> {
+    return Stream.runForEachArray(peer.lanes[lane], (messages) => {
+      if (!this.#live.has(entry)) return Effect.void
+      let waiting: Effect.Effect<void> | undefined
+      for (const handler of this.#handlers) {
+        const effect = handler.received?.(peer, messages)
+        if (effect !== undefined) waiting = waiting === undefined ? effect : Effect.andThen(waiting, effect)
+      }
+      return waiting ?? Effect.void
+    }).pipe(
+      Effect.catchTag("PeerDropped", () => Effect.void),
+      Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : blame(peer)(cause)))
+    )
+  }
+}
