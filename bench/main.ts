@@ -19,10 +19,11 @@ import { handshake } from "./handshake.ts"
 import { link } from "./link.ts"
 import { memory } from "./memory.ts"
 import { roundTrip } from "./roundtrip.ts"
+import { session } from "./session.ts"
 import { simulation } from "./simulation.ts"
 import { xdrFacts } from "./xdr.ts"
 
-const benchmarks: ReadonlyArray<Benchmark> = [link, handshake, roundTrip, memory, xdrFacts, flow, connector, simulation]
+const benchmarks: ReadonlyArray<Benchmark> = [link, session, handshake, roundTrip, memory, xdrFacts, flow, connector, simulation]
 
 const { values } = parseArgs({
   options: {

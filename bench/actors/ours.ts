@@ -37,9 +37,8 @@ const consume = (peer: Peer.Peer) => {
 
 const messagesOf = (workload: Workload): Array<StellarMessage> => bodiesOf(workload).map(fromBytes)
 
-const many = function*(messages: ReadonlyArray<StellarMessage>, count: number): Generator<StellarMessage> {
-  for (let i = 0; i < count; i++) yield messages[i % messages.length]!
-}
+const many = (messages: ReadonlyArray<StellarMessage>, count: number): Array<StellarMessage> =>
+  Array.from({ length: count }, (_, i) => messages[i % messages.length]!)
 
 const timed = async (run: Effect.Effect<unknown, unknown>): Promise<EndReport> => {
   const cpu = cpuMicros()
@@ -99,14 +98,14 @@ export const actor = {
 
   /** Sends to every peer. */
   send: (workload: Workload, count: number): Promise<EndReport> => {
-    const messages = messagesOf(workload)
-    return timed(Effect.forEach(peers, (peer) => peer.sendAll(many(messages, count)), { concurrency: "unbounded" }))
+    const messages = many(messagesOf(workload), count)
+    return timed(Effect.forEach(peers, (peer) => peer.sendAll(messages), { concurrency: "unbounded" }))
   },
 
   /** Sends one message after the other, each with its own `send`. */
   sendOneByOne: (workload: Workload, count: number): Promise<EndReport> => {
-    const messages = messagesOf(workload)
-    const one = (peer: Peer.Peer) => Effect.forEach(many(messages, count), peer.send, { discard: true })
+    const messages = many(messagesOf(workload), count)
+    const one = (peer: Peer.Peer) => Effect.forEach(messages, peer.send, { discard: true })
     return timed(Effect.forEach(peers, one, { concurrency: "unbounded" }))
   },
 

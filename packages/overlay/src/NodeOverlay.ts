@@ -36,6 +36,8 @@ export interface Options extends Partial<Values> {
   readonly network?: NetworkName | undefined
   /** The node's seed (`S…`); a fresh identity when absent, which is right for everything that is not a validator. */
   readonly seed?: Redacted.Redacted<string> | undefined
+  /** What connections are made of; TCP by default. */
+  readonly transport?: Layer.Layer<Transport> | undefined
 }
 
 /**
@@ -48,11 +50,12 @@ export type Services = LocalNode | NodeIdentity | OverlayConfig | OverlayCrypto 
 
 const assemble = <E>(
   config: Layer.Layer<OverlayConfig, E>,
-  identity: Layer.Layer<NodeIdentity, NodeSeedError | Config.ConfigError, OverlayCrypto>
+  identity: Layer.Layer<NodeIdentity, NodeSeedError | Config.ConfigError, OverlayCrypto>,
+  transport: Layer.Layer<Transport> = NodeTransport.layer
 ) =>
   LocalNode.layer.pipe(
     Layer.provideMerge(identity),
-    Layer.provideMerge(Layer.mergeAll(config, NodeOverlayCrypto.layer, NodeTransport.layer))
+    Layer.provideMerge(Layer.mergeAll(config, NodeOverlayCrypto.layer, transport))
   )
 
 /**
@@ -64,11 +67,12 @@ const assemble = <E>(
 export const layer = (
   options: Options = {}
 ): Layer.Layer<Services, OverlayConfigError | NodeSeedError | Config.ConfigError> => {
-  const { network, seed, ...values } = options
+  const { network, seed, transport, ...values } = options
   const base = network === undefined ? {} : presets[network]
   return assemble(
     OverlayConfig.layer({ ...base, ...values }),
-    seed === undefined ? NodeIdentity.layerRandom : NodeIdentity.layerFromSeed(seed)
+    seed === undefined ? NodeIdentity.layerRandom : NodeIdentity.layerFromSeed(seed),
+    transport
   )
 }
 

@@ -39,6 +39,7 @@ import { HandshakeBudget } from "./protocol/HandshakeBudget.ts"
 import * as InboundEviction from "./protocol/InboundEviction.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
 import { type Entry, PeerRegistry } from "./protocol/PeerRegistry.ts"
+import type { Session } from "./protocol/Session.ts"
 import { type Connection, Transport } from "./Transport.ts"
 import type * as NodeId from "./wire/NodeId.ts"
 import type { PeerAddress } from "./wire/PeerAddress.ts"
@@ -251,6 +252,16 @@ const make = Effect.gen(function*() {
       events.publish(event)
     }
 
+    let session: Session | undefined
+    /** Who has no room for us tells us of others before it says so (protocol.md 2.5): the connection is over by then. */
+    const learn = (): void => {
+      for (let batch = session?.takeBatch("urgent"); batch !== undefined; batch = session?.takeBatch("urgent")) {
+        for (const message of batch.messages) {
+          if (message._tag === "Peers") manager.receivePeers(message.addresses, entry.address)
+        }
+      }
+    }
+
     const connection = Effect.gen(function*() {
       const given = ledger
       const peer = yield* open({
@@ -258,11 +269,17 @@ const make = Effect.gen(function*() {
         answers: "deliver",
         scpStateFrom,
         ledger: given,
-        onSession: (_, drop) => {
+        onSession: (made, drop) => {
+          session = made
           entry.drop = drop
           if (early !== undefined) drop(early)
         }
-      }).pipe(Effect.tapError(({ reason }) => Effect.sync(() => judge(entry, reason, false))))
+      }).pipe(Effect.tapError(({ reason }) =>
+        Effect.sync(() => {
+          learn()
+          judge(entry, reason, false)
+        })
+      ))
       if (ledger !== undefined && ledger !== given) peer.updateLedger(ledger)
       yield* live.begin(entry, peer)
       if (result !== undefined) yield* Deferred.succeed(result, peer)

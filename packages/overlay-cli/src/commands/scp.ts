@@ -43,9 +43,12 @@ const run = Effect.fnUntraced(function*(options: Client.Options) {
       })
       yield* Stream.runForEach(Stream.chunks(peer.messages), take)
     }, Effect.scoped),
-    finished: Effect.suspend(() =>
-      json ? screen.json([Show.totalsJson(ballots)]) : screen.print(Show.totals(ballots))
-    )
+    finished: Effect.suspend(() => {
+      const last = ballots.current === undefined ? [] : [ballots.current]
+      return json
+        ? screen.json([...last.map(Show.object), Show.totalsJson(ballots)])
+        : screen.print([...last.map(Show.line), ...Show.totals(ballots)])
+    })
   })
 })
 

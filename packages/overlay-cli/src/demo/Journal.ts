@@ -1,20 +1,21 @@
 /**
- * What is shown of the traffic: everything, or under a flood a sample, one message of each type every so often.
+ * What is shown of the traffic: everything, or a sample, one message of each type every so often.
  *
- * Entries are pushed from anywhere and printed by whoever flushes next, in the order in which they came. Flushing waits
- * for a slow reader, and whoever handles messages flushes, so that a slow reader slows the nodes and fills no memory.
+ * Entries are pushed from anywhere and printed by whoever flushes next, in the order in which they came. What a slow
+ * reader does not take in time is counted and not shown: the nodes do not wait for it.
  */
-import type { MessageTag } from "@stellar-overlay/overlay/wire/MessageType"
+import * as AuthenticatedMessage from "@stellar-overlay/overlay/wire/AuthenticatedMessage"
+import { isMessageType, type MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import { type NodeId, short } from "@stellar-overlay/overlay/wire/NodeId"
-import type { StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { messageOf } from "../net/WireTap.ts"
 import { bold, dim, type Line } from "../render/Line.ts"
 import { describe, type Hashing, toJson } from "../render/message.ts"
 import type { Screen } from "../render/Screen.ts"
 import { timeOfDay } from "../render/units.ts"
 
-/** Under a flood, one message of each type is shown in this time. */
+/** Of a sample, one message of each type is shown in this time. */
 export const SAMPLE_MILLIS = 500
 
 /** What waits to be printed at most; more is counted and not shown. */
@@ -35,9 +36,9 @@ export class Journal {
   readonly #options: Options
   readonly #lines: Array<Line> = []
   readonly #objects: Array<unknown> = []
-  readonly #shownAt = new Map<MessageTag, number>()
-  /** How many of each type there were, by class name. */
-  readonly seen = new Map<MessageTag, number>()
+  readonly #shownAt = new Map<MessageType, number>()
+  /** How many of each type there were. */
+  readonly seen = new Map<MessageType, number>()
   /** Messages that were not shown. */
   skipped = 0
   #closed = false
@@ -46,13 +47,16 @@ export class Journal {
     this.#options = options
   }
 
-  /** A message that arrived. */
-  message(from: NodeId | undefined, to: NodeId, message: StellarMessage): void {
-    if (this.#closed) return
-    this.seen.set(message._tag, (this.seen.get(message._tag) ?? 0) + 1)
+  /** The body of a frame that arrived; it is looked into only when it is to be shown. */
+  frame(from: NodeId | undefined, to: NodeId, body: Uint8Array): void {
+    if (this.#closed || AuthenticatedMessage.validate(body) !== -1) return
+    const type = AuthenticatedMessage.messageType(body)
+    if (!isMessageType(type)) return
+    this.seen.set(type, (this.seen.get(type) ?? 0) + 1)
     const { clock, hashing, json } = this.#options
     const now = clock.currentTimeMillisUnsafe()
-    if (!this.#wants(message._tag, now)) {
+    const message = this.#wants(type, now) ? messageOf(body) : undefined
+    if (message === undefined) {
       this.skipped++
       return
     }
@@ -87,12 +91,12 @@ export class Journal {
     return json ? screen.json(this.#objects.splice(0)) : screen.print(this.#lines.splice(0), { cut: true })
   })
 
-  #wants(tag: MessageTag, now: number): boolean {
+  #wants(type: MessageType, now: number): boolean {
     if (this.#lines.length + this.#objects.length >= MAX_WAITING) return false
     if (!this.#options.sample) return true
-    const last = this.#shownAt.get(tag)
+    const last = this.#shownAt.get(type)
     if (last !== undefined && now - last < SAMPLE_MILLIS) return false
-    this.#shownAt.set(tag, now)
+    this.#shownAt.set(type, now)
     return true
   }
 }

@@ -58,13 +58,17 @@ export const connection = (self: Connection, { chunk, received, sent }: Tap): Co
   }
 }
 
-/** A transport whose dialled connections are watched; `onOpen` learns how long TCP took. */
+/** A transport whose connections are watched, accepted ones too; `onOpen` learns how long TCP took for a dialled one. */
 export const transport = (
   self: Transport["Service"],
   makeTap: (address: PeerAddress) => Tap & { readonly onOpen?: (millis: number) => void }
 ): Transport["Service"] =>
   Transport.of({
-    listen: self.listen,
+    listen: (options) =>
+      Effect.map(self.listen(options), (listener) => ({
+        address: listener.address,
+        run: (handler) => listener.run((accepted) => handler(connection(accepted, makeTap(accepted.remote))))
+      })),
     dial: Effect.fnUntraced(function*(address, options): Effect.fn.Return<
       Connection,
       TransportError,
