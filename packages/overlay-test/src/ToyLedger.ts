@@ -96,18 +96,26 @@ export const MAX_TX_SET_BYTES = 5_242_880
  */
 export const MAX_HISTORY = 256
 
-export type {
-  /**
-   * A ledger that a node closed: its number, its hash, which covers all ledgers before it, the hash of its transaction
-   * set and those of its transactions in order, its close time in Unix seconds, the rounds it took, and, when this node
-   * had missed some, the ledger it was at before.
-   *
-   * @category models
-   * @since 0.1.0
-   */
-  ClosedLedger
-} from "./internal/toyNode.ts"
-import type { ClosedLedger } from "./internal/toyNode.ts"
+/**
+ * A ledger that a node closed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClosedLedger {
+  readonly ledgerSeq: number
+  /** Covers the ledger and all before it: equal on all nodes. */
+  readonly hash: Uint8Array
+  readonly txSetHash: Uint8Array
+  /** SHA-256 of the envelopes, in the order of the set. */
+  readonly transactions: ReadonlyArray<Uint8Array>
+  /** Unix time in seconds. */
+  readonly closeTime: number
+  /** Rounds it took. */
+  readonly rounds: number
+  /** The ledger this node was at before, when it had missed those between. */
+  readonly jumpedFrom: number | undefined
+}
 
 /**
  * A moment's numbers; the counts are since the node was made.

@@ -20,10 +20,11 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
+import * as DropReason from "./DropReason.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import { ItemFetcher } from "./ItemFetcher.ts"
 import { LocalNode } from "./LocalNode.ts"
-import { OverlayHost, type ScpVerdict } from "./OverlayHost.ts"
+import { MAX_BAD_SIGNATURES, OverlayHost, type ScpVerdict } from "./OverlayHost.ts"
 import type { Peer } from "./Peer.ts"
 import { Peers } from "./Peers.ts"
 import { AdvertHistories } from "./protocol/AdvertHistory.ts"
@@ -91,6 +92,8 @@ export interface FloodStats {
 interface FloodPeer extends DemandPeer {
   readonly peer: Peer
   readonly answers: DemandAnswers
+  /** SCP messages it sent that nobody signed. */
+  badSignatures: number
 }
 
 /**

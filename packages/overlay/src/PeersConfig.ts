@@ -43,7 +43,7 @@ export const defaults: PeersConfig = {
   handshakes: HandshakeBudget.defaults,
   violationCost: 300,
   bannedCost: 20,
-  evictPendingAfterMillis: 500,
+  evictPendingAfterMillis: 200,
   evictIdleAfterMillis: 600_000,
   limits: {}
 }

@@ -37,7 +37,7 @@ export const MAX_SLOTS = 12
 export const MAX_TRANSACTIONS = 5000
 
 /** Transactions in a set. */
-export const MAX_TX_SET = 100
+export const MAX_TX_SET = 1000
 
 /** Where a message goes: to whom it came from, or to everybody, or to those that are no validators and need it relayed. */
 export type To = "sender" | "everybody" | "watchers"
@@ -50,7 +50,10 @@ export interface Action {
 /** A ledger that a node has closed. */
 export interface Closed {
   readonly slot: number
-  readonly transactions: number
+  /** Hash of the ledger: of its value, which names the one before it by its transaction set. Lower-case hex. */
+  readonly hash: string
+  /** Hashes of its transactions, in hex. */
+  readonly transactions: ReadonlyArray<string>
   /** Milliseconds since the node first heard of the slot. */
   readonly millis: number
 }
@@ -272,19 +275,20 @@ export class Validator {
   #close(slot: number, state: Slot, now: number): void {
     if (slot <= this.#closedSlot) return
     const set = this.#txSets.get(state.txSetHash ?? "")
-    let transactions = 0
+    const transactions: Array<string> = []
     for (const phase of set?.xdr.generalizedTxSet().v1TxSet().phases() ?? []) {
       if (phase.switch() !== 0) continue
       for (const component of phase.v0Components()) {
         for (const envelope of component.txsMaybeDiscountedFee().txes()) {
-          transactions++
-          this.#pending.delete(hex(this.#options.crypto.sha256(envelope.toXDR())))
+          const hash = hex(this.#options.crypto.sha256(envelope.toXDR()))
+          transactions.push(hash)
+          this.#pending.delete(hash)
         }
       }
     }
     this.#closedSlot = slot
     if (state.value !== undefined) this.#previousLedgerHash = this.#options.crypto.sha256(state.value)
-    this.closed.push({ slot, transactions, millis: now - state.since })
+    this.closed.push({ slot, hash: hex(this.#previousLedgerHash), transactions, millis: now - state.since })
   }
 
   #rememberTxSet(hash: string, set: GeneralizedTxSet): void {

@@ -18,6 +18,7 @@ import type {
   StellarMessage,
   Transaction
 } from "@stellar-overlay/overlay/wire/StellarMessage"
+import type { ClosedLedger } from "../ToyLedger.ts"
 import { hex } from "./hex.ts"
 import { type Candidate, ToySlot } from "./toySlot.ts"
 import * as Xdr from "./toyXdr.ts"
@@ -42,18 +43,6 @@ export interface ToyNodeOptions {
   readonly maxPending: number
   readonly maxApplied: number
   readonly maxSlotsToRemember: number
-}
-
-export interface ClosedLedger {
-  readonly ledgerSeq: number
-  readonly hash: Uint8Array
-  readonly txSetHash: Uint8Array
-  readonly transactions: ReadonlyArray<Uint8Array>
-  readonly closeTime: number
-  /** Rounds it took, as far as this node knows. */
-  readonly rounds: number
-  /** The ledger this node was at before, when it had missed those between. */
-  readonly jumpedFrom: number | undefined
 }
 
 /** Round r may take (r + 1) times the time-out, but not more than this many. */

@@ -85,6 +85,22 @@ describe("a node and its hostile peers", () => {
       assert.strictEqual(peers.registry.authenticatedCount(), 1)
     })))
 
+  it.effect("H19 what opened one connection, byte for byte, opens no other: the node's nonces are new each time", () =>
+    world(Effect.gen(function*() {
+      const { peers } = yield* start
+      const scope = yield* Scope.make()
+      const honest = yield* Scope.provide(dial("honest"), scope)
+      yield* honest.handshake()
+      yield* Scope.close(scope, Exit.void)
+      yield* Effect.sleep("1 second")
+      const replaying = yield* dial("attacker")
+      for (const bytes of honest.script.written) yield* replaying.sayBytes(bytes.slice())
+      yield* replaying.expectError(3, "unexpected MAC")
+      const nonces = [honest, replaying].map(({ script }) => script.messages("Hello")[0]?.nonce.join())
+      assert.notStrictEqual(nonces[0], nonces[1])
+      assert.strictEqual(peers.registry.authenticatedCount(), 0)
+    })))
+
   for (const [code, text] of [[0, "shutdown"], [2, "already-connected peer: GABCD"], [3, "unexpected MAC"]] as const) {
     it.effect(`M6 a forged ERROR_MSG (${text}) after authentication costs the address nothing`, () =>
       world(Effect.gen(function*() {
