@@ -124,3 +124,12 @@ export const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "stellar-overlay-test-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
+
+/** A demo with a folder of its own, once it listens; the address of its first node. */
+export const demo = Effect.fnUntraced(function*(args: ReadonlyArray<string> = []) {
+  const running = yield* child(["demo", "--json", "--dir", yield* folder, ...args])
+  const line = yield* running.line(`"event":"listening"`)
+  if (!line.startsWith("{")) throw new Error(line)
+  const { address } = JSON.parse(line) as { readonly address: string }
+  return { running, address }
+})

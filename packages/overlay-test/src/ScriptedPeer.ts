@@ -35,16 +35,9 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { LoopbackConnection } from "./LoopbackTransport.ts"
-import {
-  type Ending,
-  type FrameOverrides,
-  type HandshakeStage,
-  type Heard,
-  PeerScript,
-  type PeerScriptOptions,
-  type What
-} from "./PeerScript.ts"
+import { type HandshakeStage, PeerScript, type What } from "./PeerScript.ts"
 import { type Reply, type Script, ScriptFailure, type Step } from "./Script.ts"
+import type { Ending, FrameOverrides, Heard, PeerScriptOptions } from "./ScriptedNode.ts"
 
 /**
  * The verbs of `PeerScript` as Effects. Use one fiber per peer: a script is one voice.

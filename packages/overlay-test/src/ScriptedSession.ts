@@ -13,8 +13,9 @@ import type { Now } from "@stellar-overlay/overlay/protocol/Primitives"
 import type { Session, SessionEvent } from "@stellar-overlay/overlay/protocol/Session"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import type { StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
-import { PeerScript, type PeerScriptOptions } from "./PeerScript.ts"
+import { PeerScript } from "./PeerScript.ts"
 import type { Reply, Script, Step } from "./Script.ts"
+import type { PeerScriptOptions } from "./ScriptedNode.ts"
 import { End, type EndOptions } from "./SessionPair.ts"
 
 /**

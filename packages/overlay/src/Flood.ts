@@ -38,7 +38,6 @@ import { MessageRecords } from "./protocol/MessageRecords.ts"
 import { ScheduledMessages } from "./protocol/ScheduledMessages.ts"
 import { TxAdverts } from "./protocol/TxAdverts.ts"
 import * as TxDemands from "./protocol/TxDemands.ts"
-import type { NodeId } from "./wire/NodeId.ts"
 import {
   FloodAdvert,
   FloodDemand,
@@ -115,7 +114,7 @@ export class Flood extends Context.Service<Flood, FloodShape>()("@stellar-overla
 }
 
 const make = Effect.gen(function*() {
-  const { config, crypto } = yield* LocalNode
+  const { config, crypto, derived } = yield* LocalNode
   const peers = yield* Peers
   const fetcher = yield* ItemFetcher
   const host = yield* OverlayHost
@@ -125,7 +124,15 @@ const make = Effect.gen(function*() {
   const millis = () => readNow(clock).millis
   const keyOf = (message: StellarMessage) => crypto.sha256(message.bytes)
 
-  const gate = new Floodgate.Floodgate(draw, { ...Floodgate.defaults, maxRecords: config.maxFloodRecords })
+  const gate = new Floodgate.Floodgate(draw, {
+    ...Floodgate.defaults,
+    maxRecords: config.maxFloodRecords,
+    // Twice the slots: those who left are remembered for a while.
+    maxPeers: Math.max(
+      Floodgate.defaults.maxPeers,
+      2 * (derived.maxInboundConnections + derived.maxOutboundConnections)
+    )
+  })
   const scheduled = new ScheduledMessages(draw)
   const records = new MessageRecords(draw)
   const demands = new TxDemands.TxDemands(draw, {
@@ -140,7 +147,9 @@ const make = Effect.gen(function*() {
   }, millis())
   const flooded = new Map<Peer, FloodPeer>()
   const stats: FloodStats = { broadcasts: 0, sent: 0, alreadyScheduled: 0, scpDiscarded: 0, pulls: 0, pullMillis: 0 }
-  /** Opened when an advert's deadline may have become the earliest. */
+  /** When the timer wakes next. */
+  let wakeAt = 0
+  /** Opened when an advert is due before that. */
   const advertQueued = Latch.makeUnsafe(false)
 
   const makeLimits = () =>
@@ -160,105 +169,119 @@ const make = Effect.gen(function*() {
     if (hashes !== undefined) peer.offer(FloodAdvert.make({ hashes }))
   }
 
+  /** Who can be told: a connection that is ending would count as told and never hear it. */
+  const listening = (): Array<FloodPeer> => {
+    const listening: Array<FloodPeer> = []
+    for (const state of flooded.values()) if (state.peer.session.isAuthenticated) listening.push(state)
+    return listening
+  }
+
   const broadcast = (message: StellarMessage, key = keyOf(message)): number => {
     const now = millis()
-    const told = gate.broadcast(key, peers.authenticated(), host.ledger().trackingIndex, now)
+    const told = gate.broadcast(key, listening(), host.ledger().trackingIndex, now)
     if (told.length === 0) return 0
     stats.broadcasts++
     if (message._tag === "Transaction") {
       const hash = crypto.sha256(message.envelope)
-      for (const peer of told) sendAdvert(peer, flooded.get(peer)?.adverts.advertise(hash, now))
-      advertQueued.openUnsafe()
+      for (const { adverts, peer } of told) sendAdvert(peer, adverts.advertise(hash, now))
+      if (now + limits.advertPeriodMillis < wakeAt) advertQueued.openUnsafe()
     } else {
       const kept = message.retain()
-      for (const peer of told) peer.offer(kept)
+      for (const { peer } of told) peer.offer(kept)
       stats.sent += told.length
     }
     return told.length
   }
 
+  // ------------------------------------------------------------------------------------------- one at a time
+
+  /**
+   * Gives those messages to `process` of which no copy is being processed, with their keys, and keeps copies out until
+   * it is done, however it ends. The sender counts as having the message in any case.
+   */
+  const exclusively = <M extends StellarMessage>(
+    peer: Peer,
+    messages: ReadonlyArray<M>,
+    process: (messages: NonEmptyReadonlyArray<M>, keys: ReadonlyArray<Uint8Array>) => Effect.Effect<void>
+  ): Effect.Effect<void> =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        const { trackingIndex } = host.ledger()
+        const now = millis()
+        const begun: { messages: Array<M>; keys: Array<Uint8Array> } = { messages: [], keys: [] }
+        for (const message of messages) {
+          const key = keyOf(message)
+          records.record(message.type, key, message.size, peer.session.stats)
+          gate.addRecord(key, peer.id, trackingIndex, now)
+          if (!scheduled.begin(key)) {
+            stats.alreadyScheduled++
+            continue
+          }
+          begun.messages.push(message)
+          begun.keys.push(key)
+        }
+        return begun
+      }),
+      ({ keys, messages }) => isReadonlyArrayNonEmpty(messages) ? process(messages, keys) : Effect.void,
+      ({ keys }) => Effect.sync(() => keys.forEach((key) => scheduled.end(key)))
+    )
+
   // ----------------------------------------------------------------------------------------------- SCP messages
 
-  /** Keys of the messages that are not being processed already; those messages move to the front of `messages`. */
-  const schedule = <M extends StellarMessage>(peer: Peer, messages: Array<M>): Array<Uint8Array> => {
-    const keys: Array<Uint8Array> = []
-    let kept = 0
-    for (const message of messages) {
-      const key = keyOf(message)
-      records.record(message.type, key, message.size, peer.session.stats)
-      if (!scheduled.begin(key)) {
-        stats.alreadyScheduled++
-        continue
-      }
-      messages[kept++] = message
-      keys.push(key)
-    }
-    messages.length = kept
-    return keys
-  }
-
-  const endAll = (keys: ReadonlyArray<Uint8Array>) =>
-    Effect.sync(() => {
-      for (const key of keys) scheduled.end(key)
-    })
-
-  const actOn = (message: ScpMessage, key: Uint8Array, verdict: ScpVerdict | undefined): void => {
-    switch (verdict?._tag) {
+  const actOn = (message: ScpMessage, key: Uint8Array, verdict: ScpVerdict, from: FloodPeer | undefined): void => {
+    switch (verdict._tag) {
       case "relay":
         broadcast(message, key)
         break
       case "hold":
         fetcher.fetchFor(message.retain(), verdict)
         break
-      default:
+      case "discard":
         stats.scpDiscarded++
         gate.forgetRecord(key)
+        if (verdict.badSignature === true && from !== undefined) from.badSignatures++
     }
   }
 
-  const judgeScp = (messages: NonEmptyReadonlyArray<ScpMessage>, keys: ReadonlyArray<Uint8Array>, from: NodeId) =>
-    Effect.map(host.receiveScp(messages, from), (verdicts) => {
-      messages.forEach((message, i) => actOn(message, keys[i]!, verdicts[i]))
+  const judgeScp = (
+    messages: NonEmptyReadonlyArray<ScpMessage>,
+    keys: ReadonlyArray<Uint8Array>,
+    from: FloodPeer | undefined
+  ): Effect.Effect<void> =>
+    Effect.flatMap(host.receiveScp(messages, from?.id), (verdicts) => {
+      messages.forEach((message, i) => actOn(message, keys[i]!, verdicts[i] ?? { _tag: "discard" }, from))
+      return from !== undefined && from.badSignatures >= MAX_BAD_SIGNATURES
+        ? from.peer.drop(DropReason.make("TooManyBadSignatures"))
+        : Effect.void
     })
 
-  const receiveScp = (peer: Peer, messages: Array<ScpMessage>): Effect.Effect<void> | undefined => {
-    const keys = schedule(peer, messages)
-    if (!isReadonlyArrayNonEmpty(messages)) return undefined
-    const { trackingIndex } = host.ledger()
-    const now = millis()
-    for (const key of keys) gate.addRecord(key, peer.id, trackingIndex, now)
-    return Effect.ensuring(judgeScp(messages, keys, peer.id), endAll(keys))
-  }
+  const receiveScp = (from: FloodPeer, messages: ReadonlyArray<ScpMessage>): Effect.Effect<void> =>
+    exclusively(from.peer, messages, (messages, keys) => judgeScp(messages, keys, from))
 
   // ---------------------------------------------------------------------------------------------- transactions
 
-  const receiveTransactions = (peer: Peer, messages: Array<Transaction>): Effect.Effect<void> | undefined => {
-    const keys = schedule(peer, messages)
-    if (!isReadonlyArrayNonEmpty(messages)) return undefined
-    const { trackingIndex } = host.ledger()
-    const now = millis()
-    const hashes = messages.map((message, i) => {
-      const hash = crypto.sha256(message.envelope)
-      gate.addRecord(keys[i]!, peer.id, trackingIndex, now)
-      const latency = demands.recvTransaction(hash, peer.id, now)
-      if (latency?.total !== undefined) {
-        stats.pulls++
-        stats.pullMillis += latency.total
-      }
-      if (latency?.peer !== undefined) peer.session.stats.pullLatency.record(latency.peer, now)
-      return hash
-    })
-    return host.receiveTransactions(messages, hashes, peer.id).pipe(
-      Effect.map((verdicts) => {
+  const recordPull = (hash: Uint8Array, peer: Peer, now: number): void => {
+    const latency = demands.recvTransaction(hash, peer.id, now)
+    if (latency?.total !== undefined) {
+      stats.pulls++
+      stats.pullMillis += latency.total
+    }
+    if (latency?.peer !== undefined) peer.session.stats.pullLatency.record(latency.peer, now)
+  }
+
+  const receiveTransactions = ({ peer }: FloodPeer, messages: ReadonlyArray<Transaction>): Effect.Effect<void> =>
+    exclusively(peer, messages, (messages, keys) => {
+      const now = millis()
+      const hashes = messages.map(({ envelope }) => crypto.sha256(envelope))
+      for (const hash of hashes) recordPull(hash, peer, now)
+      return Effect.map(host.receiveTransactions(messages, hashes, peer.id), (verdicts) => {
         messages.forEach((message, i) => {
           const verdict = verdicts[i] ?? "rejected"
           if (demands.recordVerdict(verdict)) gate.forgetRecord(keys[i]!)
           else if (verdict === "pending") broadcast(message, keys[i])
         })
-      }),
-      Effect.ensuring(endAll(keys))
-    )
-  }
+      })
+    })
 
   const receiveDemand = (peer: Peer, demand: FloodDemand, answers: DemandAnswers): void => {
     const now = millis()
@@ -271,7 +294,7 @@ const make = Effect.gen(function*() {
 
   const demandSome = (): void => {
     if (!host.ledger().isSynced) return
-    const found = demands.run(millis(), [...flooded.values()], limits.maxDemandSize, host.transactionStatus)
+    const found = demands.run(millis(), listening(), limits.maxDemandSize, host.transactionStatus)
     for (const { hashes, peer: { peer }, timeouts } of found) {
       peer.session.stats.demandTimeouts += timeouts
       peer.offer(FloodDemand.make({ hashes }))
@@ -288,7 +311,8 @@ const make = Effect.gen(function*() {
         outbound: peer.role === "initiator",
         group: peer.address.subnet16,
         adverts: new TxAdverts(limits, histories.open()),
-        answers: new DemandAnswers(draw)
+        answers: new DemandAnswers(draw),
+        badSignatures: 0
       })
     },
     disconnected: (peer) => {
@@ -327,32 +351,40 @@ const make = Effect.gen(function*() {
             break
         }
       }
-      const first = scp.length > 0 ? receiveScp(peer, scp) : undefined
-      const second = transactions.length > 0 ? receiveTransactions(peer, transactions) : undefined
-      return first !== undefined && second !== undefined ? Effect.andThen(first, second) : first ?? second
+      // A batch is of one lane, so at most one of the two has any.
+      if (scp.length > 0) return receiveScp(state, scp)
+      return transactions.length > 0 ? receiveTransactions(state, transactions) : undefined
     }
   })
 
   fetcher.knownBy((key) => gate.getPeersKnows(key, peers.authenticated()))
-  yield* fetcher.deliverTo((messages) => {
-    if (!isReadonlyArrayNonEmpty(messages)) return Effect.void
-    return judgeScp(messages, messages.map(keyOf), messages[0].nodeId)
-  })
+  yield* fetcher.deliverTo((messages) =>
+    isReadonlyArrayNonEmpty(messages) ? judgeScp(messages, messages.map(keyOf), undefined) : Effect.void
+  )
 
+  let demandAt = millis()
+  /** Sends what is due, and gives the time of the next turn. */
+  const turn = (): number => {
+    const now = millis()
+    if (now >= demandAt) {
+      demandAt = now + limits.demandPeriodMillis
+      demandSome()
+    }
+    let next = demandAt
+    for (const { adverts, peer } of flooded.values()) {
+      sendAdvert(peer, adverts.tick(now))
+      next = Math.min(next, adverts.nextDeadline ?? Infinity)
+    }
+    return next
+  }
+  const failed = (defect: unknown): Effect.Effect<number> =>
+    Effect.as(Effect.logError("A defect in the timer of adverts and demands", defect), demandAt)
   yield* Effect.gen(function*() {
-    let demandAt = millis()
     while (true) {
       advertQueued.closeUnsafe()
-      const now = millis()
-      let next = demandAt
-      for (const { adverts, peer } of flooded.values()) {
-        sendAdvert(peer, adverts.tick(now))
-        next = Math.min(next, adverts.nextDeadline ?? Infinity)
-      }
-      if (now >= demandAt) {
-        demandSome()
-        demandAt = now + limits.demandPeriodMillis
-      } else yield* Effect.raceFirst(Effect.sleep(Math.ceil(next - now)), advertQueued.await)
+      wakeAt = yield* Effect.catchDefect(Effect.sync(turn), failed)
+      const wait = Math.max(1, Math.ceil(wakeAt - millis()))
+      yield* Effect.raceFirst(Effect.sleep(wait), advertQueued.await)
     }
   }).pipe(Effect.forkScoped)
 

@@ -31,7 +31,8 @@ import type { Peers, StellarMessage, Tagged } from "./wire/StellarMessage.ts"
 export const MAX_CANDIDATES = 1000
 
 /**
- * Messages remembered to leave out repeats: several ledgers' worth of a large network.
+ * Messages remembered to leave out repeats, at most: several ledgers' worth of a large network. The last half of them at
+ * least is remembered at any time.
  *
  * @category constants
  * @since 0.1.0
@@ -100,7 +101,9 @@ export const follow = <Tag extends MessageTag = "ScpMessage">(
     const wanted = new Set<MessageTag>(options.tags ?? ["ScpMessage"])
     const isWanted = (message: StellarMessage): message is Tagged<Tag> => wanted.has(message._tag)
     const candidates = new Map<string, Candidate>()
-    const seen = new Set<string>()
+    /** Messages seen: the newest, and before them as many older ones. */
+    let seen = new Set<string>()
+    let seenBefore = new Set<string>()
     const millis = () => readNow(clock).millis
 
     const addCandidate = (address: PeerAddress): void => {
@@ -132,14 +135,12 @@ export const follow = <Tag extends MessageTag = "ScpMessage">(
 
     const isNew = (message: StellarMessage): boolean => {
       const key = String.fromCharCode(...crypto.sha256(message.bytes))
-      if (seen.has(key)) return false
-      seen.add(key)
-      if (seen.size > MAX_REMEMBERED) {
-        for (const oldest of seen) {
-          seen.delete(oldest)
-          break
-        }
+      if (seen.has(key) || seenBefore.has(key)) return false
+      if (seen.size >= MAX_REMEMBERED / 2) {
+        seenBefore = seen
+        seen = new Set()
       }
+      seen.add(key)
       return true
     }
 
@@ -202,6 +203,8 @@ export const follow = <Tag extends MessageTag = "ScpMessage">(
           Effect.flatMap((peer) => consume(peer, candidate)),
           Effect.scoped,
           Effect.catchTag("PeerDropped", (dropped) => Effect.sync(() => failed(candidate, dropped))),
+          // A bug, perhaps of `onDrop`, costs this connection and not all later ones.
+          Effect.catchDefect((defect) => Effect.logError("A defect ended a connection", defect)),
           Effect.ensuring(Effect.sync(() => {
             candidate.inUse = false
             candidate.notBefore = Math.max(candidate.notBefore, millis() + FIRST_RETRY_MILLIS)

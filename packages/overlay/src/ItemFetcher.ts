@@ -25,15 +25,10 @@ import { type AnyTxSet, OverlayHost } from "./OverlayHost.ts"
 import type { Peer } from "./Peer.ts"
 import { Peers } from "./Peers.ts"
 import { type FetchStep, ItemFetcherTable, type ItemRequest } from "./protocol/ItemFetcherTable.ts"
+import { FETCH_REPLY_WAIT_MILLIS } from "./protocol/ItemTracker.ts"
 import { isQuorumSetSane } from "./protocol/QuorumSetSanity.ts"
 import { MessageType } from "./wire/MessageType.ts"
-import {
-  type DontHave,
-  GetScpQuorumSet,
-  GetTxSet,
-  type ScpMessage,
-  type ScpQuorumSet
-} from "./wire/StellarMessage.ts"
+import { type DontHave, GetScpQuorumSet, GetTxSet, type ScpMessage, type ScpQuorumSet } from "./wire/StellarMessage.ts"
 
 /**
  * Nobody had the item for as long as a search lasts, or there was no room to go on looking.
@@ -51,8 +46,15 @@ export class ItemNotFound extends Data.TaggedError("ItemNotFound")<{
   }
 }
 
-/** Who waits for an item: an SCP message, or a program. */
-type Waiting = ScpMessage | { readonly _tag: "Waiter"; readonly result: Deferred.Deferred<Item, ItemNotFound> }
+/** A program that waits for an item. */
+interface Waiter {
+  readonly _tag: "Waiter"
+  readonly item: ItemNotFound["item"]
+  readonly hash: Uint8Array
+  readonly result: Deferred.Deferred<Item, ItemNotFound>
+}
+
+type Waiting = ScpMessage | Waiter
 
 type Item = AnyTxSet | ScpQuorumSet
 
@@ -63,9 +65,12 @@ type Item = AnyTxSet | ScpQuorumSet
  * @since 0.1.0
  */
 export interface ItemFetcherShape {
-  /** A transaction set by its hash, from the first peer that has it. */
+  /**
+   * A transaction set by its hash, from the first peer that has it. Whether the host has any use for it does not matter.
+   * An interrupted search ends, unless somebody else waits for the same item.
+   */
   readonly fetchTxSet: (hash: Uint8Array) => Effect.Effect<AnyTxSet, ItemNotFound>
-  /** A sane quorum set by its hash. */
+  /** A quorum set by its hash, if it is sane; not found at once when it is not. */
   readonly fetchQuorumSet: (hash: Uint8Array) => Effect.Effect<ScpQuorumSet, ItemNotFound>
   /** Looks for what an SCP message needs; it is delivered again when an item came. The message must own its bytes. */
   readonly fetchFor: (
@@ -127,69 +132,93 @@ const make = Effect.gen(function*() {
   }
   const txSets = new ItemFetcherTable<Peer, Waiting>(MessageType.GetTxSet, context)
   const quorumSets = new ItemFetcherTable<Peer, Waiting>(MessageType.GetScpQuorumSet, context)
+  const tables = { txSet: txSets, quorumSet: quorumSets }
+  const waiters = new Set<Waiter>()
+  let closed = false
 
   const ask = ({ hash, peer, type }: ItemRequest<Peer>): void => {
     peer.offer(type === MessageType.GetTxSet ? GetTxSet.make({ hash }) : GetScpQuorumSet.make({ hash }))
   }
 
-  const carryOut = (item: ItemNotFound["item"], hash: Uint8Array | undefined, step: FetchStep<Peer, Waiting>): void => {
+  const notFound = ({ hash, item, result }: Waiter): void => {
+    Deferred.doneUnsafe(result, Effect.fail(new ItemNotFound({ item, hash: toHex(hash) })))
+  }
+
+  const carryOut = (step: FetchStep<Peer, Waiting>): void => {
     for (const request of step.requests) ask(request)
-    for (const waiting of step.dropped) {
-      if (waiting._tag !== "Waiter") continue
-      const gone = new ItemNotFound({ item, hash: hash === undefined ? "" : toHex(hash) })
-      Deferred.doneUnsafe(waiting.result, Effect.fail(gone))
-    }
+    for (const waiting of step.dropped) if (waiting._tag === "Waiter") notFound(waiting)
   }
 
   const begin = (item: ItemNotFound["item"], hash: Uint8Array, waiting: Waiting): void => {
-    const table = item === "txSet" ? txSets : quorumSets
-    carryOut(item, hash, table.fetch(hash, waiting, millis()))
+    carryOut(tables[item].fetch(hash, waiting, millis()))
     begun.openUnsafe()
   }
 
-  const wait = (item: ItemNotFound["item"], hash: Uint8Array) =>
-    Effect.suspend(() => {
-      const waiting = { _tag: "Waiter", result: Deferred.makeUnsafe<Item, ItemNotFound>() } as const
-      begin(item, hash, waiting)
-      return Effect.onInterrupt(Deferred.await(waiting.result), () =>
-        Effect.sync(() => (item === "txSet" ? txSets : quorumSets).stopFetch(hash, waiting)))
-    })
+  const wait = (item: ItemNotFound["item"], wanted: Uint8Array) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const hash = wanted.slice() // the caller's to change
+        const waiter: Waiter = { _tag: "Waiter", item, hash, result: Deferred.makeUnsafe() }
+        waiters.add(waiter)
+        if (closed) notFound(waiter)
+        else begin(item, hash, waiter)
+        return Effect.ensuring(
+          restore(Deferred.await(waiter.result)),
+          Effect.sync(() => {
+            waiters.delete(waiter)
+            tables[item].stopFetch(hash, waiter)
+          })
+        )
+      })
+    )
 
-  /** An item came: the host looks at it, then those who waited get it. What nobody waits for is not looked at (Q5). */
-  const receive = (
+  /**
+   * An item came, and is what its hash says: programs get it, the host looks at it, then the SCP messages that waited are
+   * handed over. What nobody waits for is not looked at (Q5).
+   */
+  const receive = <I extends Item>(
     item: ItemNotFound["item"],
     hash: Uint8Array,
-    message: Item,
-    accept: (kept: Item) => Effect.Effect<boolean>
-  ): Effect.Effect<void> | undefined => {
-    const result = (item === "txSet" ? txSets : quorumSets).recv(hash, millis())
-    if (result === undefined) return undefined
-    const kept = message.retain()
-    return Effect.flatMap(accept(kept), (isGood) => {
+    message: I,
+    isGood: (message: I) => boolean,
+    accept: (kept: I) => Effect.Effect<boolean>
+  ): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const result = tables[item].recv(hash, millis())
+      if (result === undefined) return Effect.void
       const envelopes: Array<ScpMessage> = []
+      const isFit = isGood(message)
+      const kept = message.retain() as I // a message of its own class
       for (const waiting of result.envelopes) {
         if (waiting._tag !== "Waiter") envelopes.push(waiting)
-        else {
-          const outcome = isGood ? Effect.succeed(kept) : Effect.fail(new ItemNotFound({ item, hash: toHex(hash) }))
-          Deferred.doneUnsafe(waiting.result, outcome)
-        }
+        else if (isFit) Deferred.doneUnsafe(waiting.result, Effect.succeed<Item>(kept))
+        else notFound(waiting)
       }
-      return isGood && envelopes.length > 0 ? deliver(envelopes) : Effect.void
+      if (!isFit) return Effect.void
+      return accept(kept).pipe(
+        Effect.flatMap((isAccepted) => isAccepted && envelopes.length > 0 ? deliver(envelopes) : Effect.void),
+        // The peer that brought it is gone before the host was done: as if it had not come.
+        Effect.onInterrupt(() =>
+          Effect.sync(() => {
+            if (!closed) { for (const envelope of envelopes) begin(item, hash, envelope) }
+          })
+        )
+      )
     })
-  }
 
-  const receiveQuorumSet = (message: ScpQuorumSet): Effect.Effect<void> | undefined => {
+  const receiveQuorumSet = (message: ScpQuorumSet): Effect.Effect<void> => {
     const hash = crypto.sha256(message.body)
-    return receive("quorumSet", hash, message, (kept) =>
-      kept._tag === "ScpQuorumSet" && isQuorumSetSane(kept.body)
-        ? host.receiveQuorumSet(hash, kept)
-        : Effect.succeed(false))
+    const isGood = ({ body }: ScpQuorumSet): boolean => {
+      const isSane = isQuorumSetSane(body)
+      if (!isSane) host.refuseQuorumSet?.(hash)
+      return isSane
+    }
+    return receive("quorumSet", hash, message, isGood, (kept) => host.receiveQuorumSet(hash, kept))
   }
 
-  const receiveTxSet = (message: AnyTxSet): Effect.Effect<void> | undefined => {
+  const receiveTxSet = (message: AnyTxSet): Effect.Effect<void> => {
     const hash = txSetHash(crypto.sha256, message)
-    return receive("txSet", hash, message, (kept) =>
-      kept._tag === "ScpQuorumSet" ? Effect.succeed(false) : host.receiveTxSet(hash, kept))
+    return receive("txSet", hash, message, () => true, (kept) => host.receiveTxSet(hash, kept))
   }
 
   const receiveDontHave = ({ hash, itemType }: DontHave, peer: Peer): void => {
@@ -229,21 +258,27 @@ const make = Effect.gen(function*() {
     }
   })
 
+  /** Asks on for what is due, and gives the time of the next turn. */
+  const turn = (): number => {
+    const now = millis()
+    for (const table of [txSets, quorumSets]) carryOut(table.tick(now))
+    return Math.min(txSets.nextDeadline ?? Infinity, quorumSets.nextDeadline ?? Infinity)
+  }
+  const failed = (defect: unknown): Effect.Effect<number> =>
+    Effect.as(Effect.logError("A defect in the timer of searches", defect), millis() + FETCH_REPLY_WAIT_MILLIS)
   yield* Effect.gen(function*() {
     while (true) {
       begun.closeUnsafe()
-      const due = Math.min(txSets.nextDeadline ?? Infinity, quorumSets.nextDeadline ?? Infinity)
-      const wait = due - millis()
-      if (wait > 0) {
-        yield* Number.isFinite(wait) ? Effect.raceFirst(Effect.sleep(Math.ceil(wait)), begun.await) : begun.await
-      } else {
-        carryOut("txSet", undefined, txSets.tick(millis()))
-        carryOut("quorumSet", undefined, quorumSets.tick(millis()))
-      }
+      const wait = (yield* Effect.catchDefect(Effect.sync(turn), failed)) - millis()
+      yield* Number.isFinite(wait)
+        ? Effect.raceFirst(Effect.sleep(Math.max(1, Math.ceil(wait))), begun.await)
+        : begun.await
     }
   }).pipe(Effect.forkScoped)
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
+      closed = true
+      for (const waiter of waiters) notFound(waiter)
       txSets.shutdown()
       quorumSets.shutdown()
     })
@@ -286,4 +321,6 @@ const make = Effect.gen(function*() {
  * @since 0.1.0
  */
 export const txSetHash = (sha256: (data: Uint8Array) => Uint8Array, txSet: AnyTxSet): Uint8Array =>
-  txSet._tag === "GeneralizedTxSet" ? sha256(txSet.body) : sha256(concat([txSet.body.subarray(0, 32), txSet.body.subarray(36)]))
+  txSet._tag === "GeneralizedTxSet"
+    ? sha256(txSet.body)
+    : sha256(concat([txSet.body.subarray(0, 32), txSet.body.subarray(36)]))

@@ -1,14 +1,18 @@
 /**
  * Messages from all peers to any number of subscribers, each with its own way of being slow.
  *
- * A `backpressure` subscriber loses nothing: while its queue is full, the batch that does not fit stays unprocessed, and
- * the peers it came from get no credit. `sliding` loses the oldest and `dropping` the newest, and both count what they
- * lost. Lanes of a peer are handed over separately, so a full queue of transactions never holds up SCP (see `Peer.lanes`).
+ * A `backpressure` subscriber loses nothing of a living peer: while its queue is full, the batch that does not fit stays
+ * unprocessed, and the peer it came from gets no credit. `sliding` loses the oldest and `dropping` the newest, and both
+ * count what they lost, and neither makes anybody wait. Lanes of a peer are handed over separately, so a full queue of
+ * transactions never holds up the SCP messages that have come (see `Peer.lanes`). It can hold up those that have not:
+ * both kinds live on one credit, so who neither reads nor unsubscribes from transactions stops the peers that send them.
+ *
+ * A peer that is gone has its last batches handed over for 5 s; what finds no room by then is lost.
  *
  * @since 0.1.0
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -48,7 +52,7 @@ export interface SubscribeOptions<Tag extends MessageTag = MessageTag> {
   readonly tags?: ReadonlyArray<Tag> | undefined
   /** `backpressure` by default. */
   readonly strategy?: "backpressure" | "sliding" | "dropping" | undefined
-  /** Messages that may wait; `DEFAULT_CAPACITY` by default. */
+  /** Messages that may wait, at least 1; `DEFAULT_CAPACITY` by default. */
   readonly capacity?: number | undefined
 }
 
@@ -94,7 +98,7 @@ export class MessageHub {
       Effect.acquireRelease(
         Effect.map(
           Queue.make<Received>({
-            capacity: options.capacity ?? DEFAULT_CAPACITY,
+            capacity: Math.max(1, options.capacity ?? DEFAULT_CAPACITY),
             strategy: strategy === "backpressure" ? "suspend" : strategy
           }),
           (queue) => {
@@ -112,7 +116,7 @@ export class MessageHub {
       (subscriber) => ({
         messages: Stream.filter(
           Stream.fromQueue(subscriber.queue),
-          (received): received is Received<Tagged<Tag>> => wants(subscriber, received)
+          (received): received is Received<Tagged<Tag>> => wants(subscriber, received.message)
         ),
         lagged: () => subscriber.lagged
       })
@@ -130,30 +134,36 @@ export class MessageHub {
   publish(peer: NodeId, messages: NonEmptyReadonlyArray<StellarMessage>): Effect.Effect<void> | undefined {
     if (this.#subscribers.size === 0) return undefined
     const receivedAt = this.#clock.currentTimeMillisUnsafe()
-    let all: Array<Received> | undefined
-    let waiting: Effect.Effect<void> | undefined
+    // One object, and one copy of the bytes, for all subscribers; none for what nobody wants.
+    const all: Array<Received | undefined> = []
+    const receive = (i: number): Received => all[i] ??= { message: messages[i]!.retain(), peer, receivedAt }
+    const waiting: Array<Effect.Effect<unknown>> = []
     for (const subscriber of this.#subscribers) {
-      all ??= messages.map((message) => ({ message: message.retain(), peer, receivedAt }))
-      const wanted = subscriber.tags === undefined ? all : all.filter((received) => wants(subscriber, received))
-      if (wanted.length === 0) continue
-      const wait = offer(subscriber, wanted)
-      if (wait !== undefined) waiting = waiting === undefined ? wait : Effect.andThen(waiting, wait)
+      const rest: Array<Received> = []
+      for (let i = 0; i < messages.length; i++) {
+        if (wants(subscriber, messages[i]!) && (rest.length > 0 || !offer(subscriber, receive(i)))) {
+          rest.push(receive(i))
+        }
+      }
+      if (rest.length > 0) waiting.push(Queue.offerAll(subscriber.queue, rest))
     }
-    return waiting
+    if (waiting.length === 0) return undefined
+    // At once, so that room in one queue is used while another has none.
+    return waiting.length === 1
+      ? Effect.asVoid(waiting[0]!)
+      : Effect.all(waiting, { concurrency: "unbounded", discard: true })
   }
 }
 
-const wants = ({ tags }: Subscriber, { message }: Received): boolean => tags === undefined || tags.has(message._tag)
+const wants = ({ tags }: Subscriber, message: StellarMessage): boolean => tags === undefined || tags.has(message._tag)
 
-const offer = (subscriber: Subscriber, wanted: ReadonlyArray<Received>): Effect.Effect<void> | undefined => {
-  const { queue } = subscriber
-  let next = 0
-  for (; next < wanted.length; next++) {
-    const isFull = Queue.isFullUnsafe(queue)
-    if (isFull && subscriber.strategy === "backpressure") break
-    if (isFull) subscriber.lagged++
-    Queue.offerUnsafe(queue, wanted[next]!)
+/** False when the message has to wait. */
+const offer = (subscriber: Subscriber, received: Received): boolean => {
+  const { queue, strategy } = subscriber
+  if (Queue.isFullUnsafe(queue)) {
+    if (strategy === "backpressure") return false
+    subscriber.lagged++
   }
-  if (next === wanted.length) return undefined
-  return Effect.asVoid(Queue.offerAll(queue, wanted.slice(next)))
+  Queue.offerUnsafe(queue, received)
+  return true
 }

@@ -30,6 +30,7 @@ import { type Admission, admitAll, type HandshakeConfig, type RemoteFacts, type 
 import type { Batch, Lane } from "./protocol/Inbox.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
 import { Session } from "./protocol/Session.ts"
+import type { SessionStats } from "./protocol/SessionStats.ts"
 import { type Connection, Transport, type TransportError } from "./Transport.ts"
 import type { NodeId } from "./wire/NodeId.ts"
 import { PeerAddress } from "./wire/PeerAddress.ts"
@@ -76,7 +77,9 @@ export interface Peer {
   readonly closed: Effect.Effect<DropReason.DropReason>
   /** A ledger closed or upgraded: adopt its limits. */
   readonly updateLedger: (ledger: LedgerContext) => void
-  /** Counters, credit and queues, live; see `PeerJson` for stellar-core's rendering. */
+  /** Counters, live. */
+  readonly stats: SessionStats
+  /** Credit, queues and liveness, live; see `PeerJson` for stellar-core's rendering. */
   readonly session: Session
 }
 
@@ -316,6 +319,7 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     remote,
     messages: receive(undefined, arrival("any")),
     lanes: { urgent: receive("urgent", arrival("urgent")), bulk: receive("bulk", arrival("bulk")) },
+    stats: session.stats,
     session,
     offer,
     send: (message) =>

@@ -193,7 +193,7 @@ const make = Effect.gen(function*() {
             since: entry.since,
             useful: session === undefined ? 0 : session.stats.uniqueFloodMessages + session.stats.uniqueFetchMessages,
             latencyMillis: session?.liveness.latencyMillis ?? Infinity,
-            group: entry.address.subnet16
+            group: entry.groups[2]
           }
         })
         return inbound[InboundEviction.choose(squatters, options.evictIdleAfterMillis, millis())]

@@ -1,60 +1,73 @@
-/** `stellar-overlay demo`: real nodes on this machine that talk to each other, and what they say. */
+/** `stellar-overlay demo`: whole nodes on this machine that find each other, close ledgers and say so. */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
+import { defaultPath } from "../demo/Directory.ts"
 import { run } from "../demo/run.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { work } from "../work.ts"
 
-/** A mesh of more nodes says nothing that this does not. */
-const MAX_NODES = 5
+/** More nodes in one process say nothing that these do not. */
+const MAX_NODES = 9
+
+/** Enough to see each on its way. */
+const DEFAULT_TPS = 5
 
 /** Payments that one process can make and sign per second, with room to spare. */
-const MAX_RATE = 1000
-
-const parseRate = (text: string): number | "max" | undefined => {
-  if (text === "max") return text
-  const value = Number(text)
-  return text.trim() !== "" && value >= 0 && value <= MAX_RATE ? value : undefined
-}
+const MAX_TPS = 1000
 
 export const demo = Command.make("demo", {
   nodes: Flag.Int("nodes").pipe(
-    Flag.withDescription(`How many nodes, 2 to ${MAX_NODES} (default: 3)`),
-    Flag.withDefault(3),
+    Flag.withDescription(`How many nodes, 2 to ${MAX_NODES} (default: 5)`),
+    Flag.withDefault(5),
     Flag.filter((n) => n >= 2 && n <= MAX_NODES, () => `a number from 2 to ${MAX_NODES}`)
   ),
   seconds: Flag.Finite("seconds").pipe(
-    Flag.withDescription("End after so many seconds (default: at Ctrl-C)"),
+    Flag.withDescription("End after so many seconds, with the last for what is under way (default: at Ctrl-C)"),
     Flag.filter((n) => n > 0, () => "a number above 0"),
     Flag.optional
   ),
-  rate: Flag.String("rate").pipe(
-    Flag.withMetavar("number|max"),
-    Flag.withDescription("Payments per second (default: 1), or as many messages as flow control lets through"),
-    Flag.withDefault("1"),
-    Flag.filterMap(
-      (text) => Option.fromUndefinedOr(parseRate(text)),
-      () => `max, or a number from 0 to ${MAX_RATE}`
-    )
+  tps: Flag.Finite("tps").pipe(
+    Flag.withDescription(`Payments per second (default: ${DEFAULT_TPS}, and with --rate max 0)`),
+    Flag.filter((n) => n >= 0 && n <= MAX_TPS, () => `a number from 0 to ${MAX_TPS}`),
+    Flag.optional
+  ),
+  rate: Flag.Literals("rate", ["max"]).pipe(
+    Flag.withDescription("Send over every link as many messages as flow control lets through"),
+    Flag.optional
+  ),
+  dir: Flag.String("dir").pipe(
+    Flag.withMetavar("directory"),
+    Flag.withDescription(`Where the databases of the nodes are, for the next time too (default: ${defaultPath()})`),
+    Flag.optional
   ),
   port: Flag.Int("port").pipe(
-    Flag.withDescription("The port of the first node; the others follow (default: 0, any free ones)"),
+    Flag.withDescription("The port of the first node; the others follow (default: 0, those of the last time or free ones)"),
     Flag.withDefault(0),
     Flag.filter((n) => n >= 0 && n <= 65535 - MAX_NODES, () => `a port from 0 to ${65535 - MAX_NODES}`)
+  ),
+  all: Flag.Boolean("all").pipe(
+    Flag.withDescription("Show every message, not one of each type in half a second"),
+    Flag.withDefault(false)
   ),
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("One JSON object per line instead of text"),
     Flag.withDefault(false)
   )
-}, (parsed) => work(run({ ...parsed, seconds: Option.getOrUndefined(parsed.seconds) }), { interrupted: ExitCode.Ok }))
-  .pipe(
-    Command.withDescription(
-      "Start nodes on loopback TCP that authenticate each other, exchange transactions and close ledgers by signed SCP messages; print each typed message as it arrives, and a summary at the end. It shows real messages and real flow control, and only a sketch of consensus."
-    ),
-    Command.withShortDescription("Real nodes on this machine, and what they say to each other"),
-    Command.withExamples([
-      { command: "stellar-overlay demo --seconds 10" },
-      { command: "stellar-overlay demo --rate max --seconds 20", description: "As much as flow control lets through" }
-    ])
-  )
+}, (parsed) => {
+  const { all, json, nodes, port } = parsed
+  const seconds = Option.getOrUndefined(parsed.seconds)
+  const directory = Option.getOrUndefined(parsed.dir)
+  const isFlood = Option.isSome(parsed.rate)
+  const tps = Option.getOrElse(parsed.tps, () => isFlood ? 0 : DEFAULT_TPS)
+  return work(run({ all, directory, isFlood, json, nodes, port, seconds, tps }), { interrupted: ExitCode.Ok })
+}).pipe(
+  Command.withDescription(
+    "Start whole nodes on loopback TCP that know one of them only, find each other, pull payments from each other and close a ledger every second, in step. Prints what they say, and at the end proves that all are at the same ledger with the same hash and that no payment was lost. The next run starts from the databases of this one. The messages, the flooding and the flow control are real; consensus is a toy."
+  ),
+  Command.withShortDescription("Whole nodes on this machine, and what they say to each other"),
+  Command.withExamples([
+    { command: "stellar-overlay demo --seconds 30 --tps 200" },
+    { command: "stellar-overlay demo --rate max --seconds 20", description: "As much as flow control lets through" }
+  ])
+)

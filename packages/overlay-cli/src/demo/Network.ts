@@ -1,176 +1,216 @@
 /**
- * Real nodes on loopback TCP: each listens, node i dials every node before it, and each accepts whoever comes, so that a
- * person can `ping` or `watch` them too.
+ * Whole nodes on loopback TCP, in one process: each with an overlay, a database and a toy ledger. They know one seed and
+ * find the others by what it tells them, or they know each other from their databases; and whoever calls is let in, so
+ * that a person can `ping`, `watch` or join them.
  */
-import type * as DropReason from "@stellar-overlay/overlay/DropReason"
-import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
+import { Flood } from "@stellar-overlay/overlay/Flood"
 import { type Identity, NodeIdentity } from "@stellar-overlay/overlay/NodeIdentity"
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
+import { layer as layerCrypto } from "@stellar-overlay/overlay/NodeOverlayCrypto"
 import * as NodeTransport from "@stellar-overlay/overlay/NodeTransport"
-import type { PeerDropped } from "@stellar-overlay/overlay/OverlayError"
-import * as Peer from "@stellar-overlay/overlay/Peer"
-import { type Connection, type Listener, Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
+import { Overlay, type OverlayShape } from "@stellar-overlay/overlay/Overlay"
+import { passphrases } from "@stellar-overlay/overlay/OverlayConfig"
+import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
+import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
+import { OverlayHost } from "@stellar-overlay/overlay/OverlayHost"
+import type { Peer } from "@stellar-overlay/overlay/Peer"
+import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
+import type { StorageAlert } from "@stellar-overlay/overlay/StorageError"
+import { Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
 import * as AuthenticatedMessage from "@stellar-overlay/overlay/wire/AuthenticatedMessage"
 import { MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import type { NodeId } from "@stellar-overlay/overlay/wire/NodeId"
 import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import type { StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
+import * as ToyLedger from "@stellar-overlay/overlay-test/ToyLedger"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FiberSet from "effect/FiberSet"
-import * as Latch from "effect/Latch"
+import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as WireTap from "../net/WireTap.ts"
-import { controlTags } from "../render/types.ts"
-import { Validator } from "./Validator.ts"
+import * as Stores from "../node/stores.ts"
+import type { NodePlace } from "./Directory.ts"
 
 /** The network all demo nodes are on. */
 export const NETWORK = "standalone"
 
-/** One end of one connection. */
-export interface Link {
-  readonly local: DemoNode
-  readonly peer: Peer.Peer
-  /** Whether the other end is a node of the demo. */
-  readonly isOurs: boolean
-  /** SEND_MORE_EXTENDED messages sent, the first one included. */
-  readonly grants: () => number
+/** A ledger closes this often. */
+export const LEDGER_MILLIS = 1000
+
+/** What the peers that left had sent and received. */
+export interface Departed {
+  messagesRead: number
+  bytesRead: number
 }
 
 export interface DemoNode {
   readonly index: number
   readonly identity: Identity
   readonly address: PeerAddress
-  readonly listener: Listener
-  readonly services: Context.Context<NodeOverlay.Services>
-  readonly validator: Validator
-  readonly links: Set<Link>
+  /** Addresses it knew from its database when it started. */
+  readonly known: number
+  readonly overlay: OverlayShape
+  readonly flood: Flood["Service"]
+  readonly manager: PeerManager["Service"]
+  readonly ledger: ToyLedger.ToyLedger
+  readonly departed: Departed
 }
 
-/** What happens, for whoever drives and shows it. */
+/** What happens, for whoever shows it. */
 export interface Hooks {
-  /** All nodes listen; nobody has dialled yet. */
-  readonly listening: (nodes: ReadonlyArray<DemoNode>) => Effect.Effect<void>
-  readonly joined: (link: Link) => void
-  /** A batch of messages; its credit flows back when the effect ends. */
-  readonly received: (link: Link, messages: ReadonlyArray<StellarMessage>) => Effect.Effect<void>
-  /** A message that the connection settles by itself. `from` is undefined before its HELLO. */
-  readonly control: (local: DemoNode, from: NodeId | undefined, message: StellarMessage) => void
-  readonly left: (link: Link, reason: DropReason.DropReason) => void
-  /** A connection that never became a peer. */
-  readonly refused: (local: DemoNode, address: PeerAddress, reason: DropReason.DropReason) => void
+  /** The body of a frame that arrived at a node. `from` is undefined before the HELLO of its sender. */
+  readonly frame: (from: NodeId | undefined, to: NodeId, body: Uint8Array) => void
+  readonly event: (node: DemoNode, event: OverlayEvent) => void
+  readonly closed: (node: DemoNode, ledger: ToyLedger.ClosedLedger) => void
+  readonly alert: (node: DemoNode, alert: StorageAlert) => void
 }
 
 export interface Options {
-  readonly nodes: number
-  /** The port of the first node, the next one for the second, and so on; 0 takes free ones. */
+  readonly places: ReadonlyArray<NodePlace>
+  /** The port of the first node, the next one for the second, and so on; 0 takes those of the last time, or free ones. */
   readonly port: number
-  /** Whether control messages are looked for, which costs a second parse of everything. */
-  readonly control: boolean
   readonly hooks: Hooks
 }
 
-export interface Network {
-  readonly nodes: ReadonlyArray<DemoNode>
-  /** Both ends of every connection that stands. */
-  readonly links: () => ReadonlyArray<Link>
-}
+/** A transport whose connections are looked at from their first byte. */
+const layerWatched = (to: NodeId, frame: Hooks["frame"]): Layer.Layer<Transport> =>
+  Layer.effect(
+    Transport,
+    Effect.map(Transport, (transport) =>
+      WireTap.transport(transport, () => {
+        let from: NodeId | undefined
+        return {
+          received: (body) => {
+            if (from === undefined && AuthenticatedMessage.validate(body) === -1
+              && AuthenticatedMessage.messageType(body) === MessageType.Hello) {
+              const message = WireTap.messageOf(body)
+              if (message?._tag === "Hello") from = message.peerId
+            }
+            frame(from, to, body)
+            return true
+          }
+        }
+      }))
+  ).pipe(Layer.provide(NodeTransport.layer))
 
-const makeNodes = Effect.fnUntraced(function*(
-  { nodes, port }: Options,
-  transport: Transport["Service"]
-): Effect.fn.Return<ReadonlyArray<DemoNode>, TransportError, Scope.Scope> {
-  const made: Array<Omit<DemoNode, "validator">> = []
-  for (let index = 0; index < nodes; index++) {
-    const listener = yield* transport.listen({ host: "127.0.0.1", port: port === 0 ? 0 : port + index })
-    const services = yield* Layer.build(NodeOverlay.layer({ network: NETWORK, peerPort: listener.address.port })).pipe(
-      Effect.orDie // a preset and a port that is in use
-    )
-    const identity = Context.get(services, NodeIdentity)
-    made.push({ index, identity, address: listener.address, listener, services, links: new Set() })
+const identities = Effect.fnUntraced(function*(places: ReadonlyArray<NodePlace>) {
+  const made: Array<Identity> = []
+  for (const { seed } of places) {
+    made.push(yield* Effect.provide(NodeIdentity, NodeIdentity.layerFromSeed(seed)))
   }
-  const validators = made.map(({ identity }) => ({ id: identity.nodeId, publicKey: identity.publicKey }))
-  return made.map((node) => {
-    const { crypto, networkId } = Context.get(node.services, LocalNode)
-    return { ...node, validator: new Validator({ identity: node.identity, networkId, validators, crypto }) }
+  return made
+}, Effect.provide(layerCrypto), Effect.orDie) // seeds of our own making, or checked when they were read
+
+const startNode = Effect.fnUntraced(function*(options: {
+  readonly index: number
+  readonly place: NodePlace
+  readonly port: number
+  readonly identity: Identity
+  readonly validators: ReadonlyArray<NodeId>
+  readonly seed: PeerAddress | undefined
+  readonly hooks: Hooks
+}): Effect.fn.Return<DemoNode, TransportError, Scope.Scope | FileSystem.FileSystem> {
+  const { hooks, identity, index, place, port, seed } = options
+  const crypto = yield* Effect.provide(OverlayCrypto, layerCrypto)
+  const networkId = crypto.sha256(new TextEncoder().encode(passphrases[NETWORK]))
+  const ledger = yield* ToyLedger.make({
+    identity,
+    networkId,
+    crypto,
+    validators: options.validators,
+    closeTimeMillis: LEDGER_MILLIS
   })
+  const stores = yield* Stores.sqlite(place.db)
+  const services = yield* Layer.build(NodeOverlay.layerNode({
+    ...stores,
+    network: NETWORK,
+    seed: place.seed,
+    listenPort: port,
+    knownPeers: seed === undefined ? [] : [seed.key],
+    expectedCloseTimeMillis: LEDGER_MILLIS,
+    host: Layer.succeed(OverlayHost, ledger.host),
+    transport: layerWatched(identity.nodeId, hooks.frame)
+  })).pipe(
+    Effect.catchTags({ OverlayConfigError: Effect.die, NodeSeedError: Effect.die, ConfigError: Effect.die })
+  )
+  const overlay = Context.get(services, Overlay)
+  const manager = Context.get(services, PeerManager)
+  const node: DemoNode = {
+    index,
+    identity,
+    address: overlay.address!, // it listens
+    known: manager.size(),
+    overlay,
+    flood: Context.get(services, Flood),
+    manager,
+    ledger,
+    departed: { messagesRead: 0, bytesRead: 0 }
+  }
+  const forever = { startImmediately: true }
+  yield* Effect.forkScoped(
+    Stream.runForEach(overlay.events, (event) => Effect.sync(() => hooks.event(node, event))),
+    forever
+  )
+  yield* Effect.forkScoped(
+    Stream.runForEach(ledger.ledgerClosed, (closed) =>
+      Effect.andThen(overlay.ledgerChanged, Effect.sync(() => hooks.closed(node, closed)))),
+    forever
+  )
+  yield* Effect.forkScoped(
+    Stream.runForEach(manager.alerts, (alert) => Effect.sync(() => hooks.alert(node, alert))),
+    forever
+  )
+  yield* overlay.peers.handle({
+    disconnected: ({ session: { stats } }) => {
+      node.departed.messagesRead += stats.messagesRead
+      node.departed.bytesRead += stats.bytesRead
+    }
+  })
+  ledger.attach(overlay.broadcast)
+  return node
 })
 
-/** Starts the nodes and links each with each. Fails when a port is taken or a link does not come to be. */
+/** Where a node listens: the port it is told, else its last one, else a free one; a last one that is taken counts for nothing. */
+const withPort = <A, R>(
+  wanted: number,
+  last: number,
+  start: (port: number) => Effect.Effect<A, TransportError, R>
+): Effect.Effect<A, TransportError, R> =>
+  wanted !== 0 || last === 0 ? start(wanted) : Effect.catchTag(start(last), "TransportError", () => start(0))
+
+/**
+ * Starts the nodes and lets them look for each other. Those without a database know the first node, which they call; the
+ * others call whom they know.
+ */
 export const start = Effect.fnUntraced(function*(
-  options: Options
-): Effect.fn.Return<Network, TransportError | PeerDropped, Scope.Scope> {
-  const { hooks } = options
-  const transport = Context.get(yield* Layer.build(NodeTransport.layer), Transport)
-  const nodes = yield* makeNodes(options, transport)
-  yield* hooks.listening(nodes)
-  const ids = new Set(nodes.map(({ identity }) => identity.nodeId))
-  const fibers = yield* FiberSet.make<void, PeerDropped>()
-  const complete = Latch.makeUnsafe(nodes.length === 1)
-  const ends = nodes.length * (nodes.length - 1)
-  const links = () => nodes.flatMap((node) => [...node.links])
-
-  /** Watches a connection from its first byte, for a node. */
-  const watched = (local: DemoNode) => {
-    let grants = 0
-    let from: NodeId | undefined
-    const sent = (body: Uint8Array) => {
-      if (AuthenticatedMessage.messageType(body) === MessageType.SendMoreExtended) grants++
-      return true
-    }
-    const received = options.control
-      ? (body: Uint8Array) => {
-        const message = WireTap.messageOf(body)
-        if (message?._tag === "Hello") from = message.peerId
-        if (message !== undefined && controlTags.has(message._tag)) hooks.control(local, from, message)
-        return true
-      }
-      : undefined
-    return { tap: { sent, received }, grants: () => grants }
-  }
-
-  /** A peer for as long as it stays. */
-  const serve = (local: DemoNode, peer: Peer.Peer, grants: () => number): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const link: Link = { local, peer, isOurs: ids.has(peer.id), grants }
-      local.links.add(link)
-      hooks.joined(link)
-      if (links().filter(({ isOurs }) => isOurs).length === ends) complete.openUnsafe()
-      return peer.messages.pipe(
-        Stream.chunks,
-        Stream.runForEach((batch) => hooks.received(link, batch)),
-        Effect.catch(({ reason }) =>
-          Effect.sync(() => {
-            local.links.delete(link)
-            hooks.left(link, reason)
-          })
-        )
-      )
-    })
-
-  const accept = (local: DemoNode) => (connection: Connection): Effect.Effect<void, never, Scope.Scope> => {
-    const { grants, tap } = watched(local)
-    return Peer.accept(WireTap.connection(connection, tap), { answers: "deliver" }).pipe(
-      Effect.flatMap((peer) => serve(local, peer, grants)),
-      Effect.catch(({ address, reason }) => Effect.sync(() => hooks.refused(local, address, reason))),
-      Effect.provideContext(local.services)
+  { hooks, places, port }: Options
+): Effect.fn.Return<ReadonlyArray<DemoNode>, TransportError, Scope.Scope | FileSystem.FileSystem> {
+  const all = yield* identities(places)
+  const validators = all.map(({ nodeId }) => nodeId)
+  const nodes: Array<DemoNode> = []
+  for (const [index, place] of places.entries()) {
+    const identity = all[index]!
+    const seed = index === 0 || place.isKnown ? undefined : nodes[0]?.address
+    nodes.push(
+      yield* withPort(port === 0 ? 0 : port + index, place.port, (port) =>
+        startNode({ index, place, port, identity, validators, seed, hooks }))
     )
   }
-
-  const dial = (local: DemoNode, remote: DemoNode): Effect.Effect<void, PeerDropped> => {
-    const { grants, tap } = watched(local)
-    const tapped = WireTap.transport(transport, () => tap)
-    return Effect.scoped(
-      Effect.flatMap(Peer.connect(remote.address, { answers: "deliver" }), (peer) => serve(local, peer, grants))
-    ).pipe(Effect.provideContext(Context.add(local.services, Transport, tapped)))
-  }
-
-  for (const node of nodes) yield* FiberSet.run(fibers, node.listener.run(accept(node)), { startImmediately: true })
-  for (const local of nodes) {
-    for (const remote of nodes.slice(0, local.index)) yield* FiberSet.run(fibers, dial(local, remote))
-  }
-  yield* Effect.raceFirst(complete.await, FiberSet.join(fibers))
-  return { nodes, links }
+  return nodes
 })
+
+/** Calls at once whom the nodes would call two seconds after their start. */
+export const meet = (nodes: ReadonlyArray<DemoNode>): Effect.Effect<void> =>
+  Effect.sync(() => {
+    for (const { known, manager, overlay } of nodes) {
+      if (known > 0) { for (const { address } of manager.all()) overlay.peers.dial(address) }
+      else if (nodes[0] !== undefined && overlay !== nodes[0].overlay) {
+        overlay.peers.dial(nodes[0].address, { force: true })
+      }
+    }
+  })
+
+/** Every authenticated peer of every node: both ends of a connection between two of them. */
+export const peersOf = (nodes: ReadonlyArray<DemoNode>): Array<readonly [node: DemoNode, peer: Peer]> =>
+  nodes.flatMap((node) => node.overlay.peers.authenticated().map((peer) => [node, peer] as const))

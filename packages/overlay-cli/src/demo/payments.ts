@@ -30,6 +30,8 @@ export const make = (options: {
   readonly to: NodeId
   readonly networkPassphrase: string
   readonly crypto: Pick<Primitives, "sha256">
+  /** The sequence number of the first; 1 unless given. */
+  readonly first?: bigint | undefined
 }): Payments => {
   const { crypto, from, networkPassphrase, to } = options
   const first = new TransactionBuilder(new Account(from.nodeId, "0"), { fee: "100", networkPassphrase })
@@ -42,7 +44,7 @@ export const make = (options: {
   const payload = new Uint8Array(36 + template.length - 4 - SIGNATURES_LENGTH)
   payload.set(networkId)
   payload[35] = ENVELOPE_TYPE_TX
-  let sequence = 1n
+  let sequence = options.first ?? 1n
   return {
     next: () => {
       const envelope = template.slice()

@@ -1,12 +1,14 @@
-/** The live line and the summary of a demo. */
+/** The live line, the table of nodes and the summary of a demo. */
 import * as DropReason from "@stellar-overlay/overlay/DropReason"
-import { coreName, MessageType } from "@stellar-overlay/overlay/wire/MessageType"
-import { short } from "@stellar-overlay/overlay/wire/NodeId"
+import type { Peer } from "@stellar-overlay/overlay/Peer"
+import { coreName } from "@stellar-overlay/overlay/wire/MessageType"
+import { type NodeId, short } from "@stellar-overlay/overlay/wire/NodeId"
 import { bold, dim, green, type Line, red } from "../render/Line.ts"
 import * as Links from "../render/link.ts"
 import { bytes, count, millis, plural, rate } from "../render/units.ts"
 import type { Journal } from "./Journal.ts"
-import type { Link, Network } from "./Network.ts"
+import type { Ledgers, Result } from "./Ledgers.ts"
+import { type DemoNode, peersOf } from "./Network.ts"
 
 /** Memory of the process in bytes. */
 export interface Memory {
@@ -14,8 +16,27 @@ export interface Memory {
   readonly rss: number
 }
 
+/** One node at one moment; counters are totals. */
+export interface NodeFacts {
+  readonly node: NodeId
+  readonly ledger: number
+  readonly hash: string | undefined
+  readonly outbound: number
+  readonly inbound: number
+  /** Addresses. */
+  readonly known: number
+  readonly uniqueMessages: number
+  readonly duplicateMessages: number
+  /** Mean of the milliseconds from the first demand of a transaction to its arrival. */
+  readonly pullMillis: number | undefined
+  readonly pulled: number
+  /** Transaction sets and quorum sets that came. */
+  readonly fetched: number
+  readonly pending: number
+}
+
 /** The state of everything at one moment; counters are totals. */
-export interface Sample {
+export interface Sample extends Result {
   readonly millis: number
   readonly messages: number
   readonly bytes: number
@@ -27,42 +48,60 @@ export interface Sample {
   readonly superseded: number
   readonly roundTripMillis: number | undefined
   readonly links: number
-  readonly ledgers: number
   readonly memory: Memory
+  readonly perNode: ReadonlyArray<NodeFacts>
 }
 
-/** How a demo ended with peers that left before the end. */
+/** Why peers left before the end, and how many. */
 export type Drops = ReadonlyMap<string, number>
 
 /** Messages and hashes that the queues gave up because they were full. */
-const shedBy = ({ peer: { session: { queues } } }: Link): number =>
+const shedBy = ({ session: { queues } }: Peer): number =>
   queues.droppedTransactions + queues.refusedTransactions + queues.droppedDemandHashes + queues.droppedAdvertHashes
 
 /** SCP statements that a newer one of the same validator replaced in the queue, which loses nothing. */
-const supersededBy = ({ peer: { session: { queues } } }: Link): number => queues.droppedScp
+const supersededBy = ({ session: { queues } }: Peer): number => queues.droppedScp
 
-export const sample = (network: Network, now: number, memory: Memory): Sample => {
-  const links = network.links()
-  const ours = links.filter(({ isOurs }) => isOurs)
-  const sum = (of: (link: Link) => number) => links.reduce((total, link) => total + of(link), 0)
-  const roundTrips = links.flatMap(({ peer }) => Links.roundTrip(peer.session) ?? [])
-  const capacity = ({ peer }: Link) => peer.session.options.flow.floodReadingCapacity
+const factsOf = ({ flood, identity, ledger, manager, overlay }: DemoNode): NodeFacts => {
+  const { pending, ledgerSeq } = ledger.stats()
+  const { records, stats } = flood
+  const last = ledger.ledgers().at(-1)
   return {
+    node: identity.nodeId,
+    ledger: ledgerSeq,
+    hash: last === undefined ? undefined : Buffer.from(last.hash).toString("hex"),
+    outbound: overlay.peers.registry.authenticatedCount("initiator"),
+    inbound: overlay.peers.registry.authenticatedCount("acceptor"),
+    known: manager.size(),
+    uniqueMessages: records.uniqueFloodMessages,
+    duplicateMessages: records.duplicateFloodMessages,
+    pullMillis: stats.pulls === 0 ? undefined : stats.pullMillis / stats.pulls,
+    pulled: stats.pulls,
+    fetched: records.uniqueFetchMessages,
+    pending
+  }
+}
+
+export const sample = (nodes: ReadonlyArray<DemoNode>, books: Ledgers, now: number, memory: Memory): Sample => {
+  const peers = peersOf(nodes).map(([, peer]) => peer)
+  const sum = (of: (peer: Peer) => number) => peers.reduce((total, peer) => total + of(peer), 0)
+  const departed = (of: (node: DemoNode) => number) => nodes.reduce((total, node) => total + of(node), 0)
+  const roundTrips = peers.flatMap(({ session }) => Links.roundTrip(session) ?? [])
+  const capacity = ({ session }: Peer) => session.options.flow.floodReadingCapacity
+  return {
+    ...books.result(now),
     millis: now,
-    messages: sum(({ peer }) => peer.session.stats.messagesRead),
-    bytes: sum(({ peer }) => peer.session.stats.bytesRead),
-    creditInUse: ours.reduce(
-      (total, link) => total + Math.max(0, capacity(link) - Links.remoteCredit(link.peer.session)),
-      0
-    ),
-    creditGiven: ours.reduce((total, link) => total + capacity(link), 0),
-    queued: sum(({ peer }) => Links.queued(peer.session)),
+    messages: departed((node) => node.departed.messagesRead) + sum(({ session }) => session.stats.messagesRead),
+    bytes: departed((node) => node.departed.bytesRead) + sum(({ session }) => session.stats.bytesRead),
+    creditInUse: sum((peer) => Math.max(0, capacity(peer) - Links.remoteCredit(peer.session))),
+    creditGiven: sum(capacity),
+    queued: sum(({ session }) => Links.queued(session)),
     shed: sum(shedBy),
     superseded: sum(supersededBy),
     roundTripMillis: roundTrips.length === 0 ? undefined : Math.max(...roundTrips),
-    links: links.length,
-    ledgers: Math.max(0, ...network.nodes.map(({ validator }) => validator.closedSlot)),
-    memory
+    links: peers.length,
+    memory,
+    perNode: nodes.map(factsOf)
   }
 }
 
@@ -71,7 +110,8 @@ export const rates = (before: Sample, after: Sample) => {
   const seconds = Math.max(0.001, (after.millis - before.millis) / 1000)
   return {
     messagesPerSecond: Math.max(0, after.messages - before.messages) / seconds,
-    bytesPerSecond: Math.max(0, after.bytes - before.bytes) / seconds
+    bytesPerSecond: Math.max(0, after.bytes - before.bytes) / seconds,
+    appliedPerSecond: Math.max(0, after.applied - before.applied) / seconds
   }
 }
 
@@ -79,15 +119,16 @@ const total = (drops: Drops): number => [...drops.values()].reduce((sum, n) => s
 
 /** The parts of the live line, the most important first. */
 export const statusParts = (before: Sample, now: Sample, drops: Drops): ReadonlyArray<Line> => {
-  const { bytesPerSecond, messagesPerSecond } = rates(before, now)
+  const { appliedPerSecond, bytesPerSecond, messagesPerSecond } = rates(before, now)
   return [
-    [bold(`${rate(messagesPerSecond)} msg/s`)],
+    [bold(`ledger ${now.ledger}`)],
+    [`${rate(appliedPerSecond)} tx/s`],
+    [`${rate(messagesPerSecond)} msg/s`],
     [`${bytes(bytesPerSecond)}/s`],
     [`credit used ${count(now.creditInUse)}/${count(now.creditGiven)}`],
     [`queued ${count(now.queued)}`],
     [`rtt ${now.roundTripMillis === undefined ? "?" : millis(now.roundTripMillis)}`],
     [`drops ${total(drops)}`],
-    [`ledger ${now.ledgers}`],
     [`heap ${bytes(now.memory.heap)}`]
   ]
 }
@@ -99,39 +140,42 @@ export const statusJson = (before: Sample, now: Sample, drops: Drops) => ({
   drops: total(drops)
 })
 
-const linkJson = (link: Link) => ({
-  node: link.local.identity.nodeId,
-  peer: link.peer.id,
-  role: link.peer.role,
-  address: link.peer.address.key,
-  ...Links.toJson(link.peer.session),
-  grantsSent: link.grants(),
-  shed: shedBy(link)
+/** A line for each node. */
+export const nodeLines = ({ perNode }: Sample): Array<Line> =>
+  perNode.map((facts): Line => [
+    "  ",
+    bold(short(facts.node)),
+    dim(" ledger "),
+    String(facts.ledger),
+    facts.hash === undefined ? "" : ` ${facts.hash.slice(0, 8)}`,
+    dim("  peers "),
+    `${facts.outbound}+${facts.inbound}`,
+    dim("  unique "),
+    count(facts.uniqueMessages),
+    dim("  duplicate "),
+    count(facts.duplicateMessages),
+    dim("  pulled "),
+    count(facts.pulled),
+    ...(facts.pullMillis === undefined ? [] : [dim(" in "), millis(facts.pullMillis)]),
+    dim("  fetched "),
+    count(facts.fetched),
+    dim("  pending "),
+    count(facts.pending)
+  ])
+
+const linkJson = (node: DemoNode, peer: Peer) => ({
+  node: node.identity.nodeId,
+  peer: peer.id,
+  role: peer.role,
+  address: peer.address.key,
+  ...Links.toJson(peer.session),
+  grantsSent: peer.session.stats.grantsSent,
+  grantsReceived: peer.session.stats.grantsReceived,
+  shed: shedBy(peer)
 })
 
-/** The two ends of each connection side by side; a guest has only ours. */
-const linkLines = (links: ReadonlyArray<Link>): Array<Line> =>
-  links.filter(({ isOurs, peer }) => !isOurs || peer.role === "initiator").map((link): Line => {
-    const { local, peer } = link
-    const other = links.find((end) => end.local.identity.nodeId === peer.id && end.peer.id === local.identity.nodeId)
-    const { stats } = peer.session
-    const roundTrip = Links.roundTrip(peer.session)
-    return [
-      "  ",
-      bold(`${short(local.identity.nodeId)}⇄${short(peer.id)}`),
-      dim("  sent "),
-      `${count(stats.messagesWritten)}, ${bytes(stats.bytesWritten)}`,
-      dim("  received "),
-      `${count(stats.messagesRead)}, ${bytes(stats.bytesRead)}`,
-      dim("  grants "),
-      `${link.grants()} given${other === undefined ? "" : `, ${other.grants()} taken`}`,
-      dim("  rtt "),
-      roundTrip === undefined ? "not measured" : millis(roundTrip)
-    ]
-  })
-
 const typeText = (seen: Journal["seen"]): string =>
-  [...seen].sort(([, a], [, b]) => b - a).map(([tag, n]) => `${coreName(MessageType[tag])} ${count(n)}`).join(", ")
+  [...seen].sort(([, a], [, b]) => b - a).map(([type, n]) => `${coreName(type)} ${count(n)}`).join(", ")
 
 const dropText = (drops: Drops): Line =>
   drops.size === 0
@@ -139,7 +183,7 @@ const dropText = (drops: Drops): Line =>
     : [red([...drops].map(([tag, n]) => `${tag} ${n}`).join(", "))]
 
 export interface Summary {
-  readonly network: Network
+  readonly nodes: ReadonlyArray<DemoNode>
   readonly journal: Journal
   readonly drops: Drops
   readonly first: Sample
@@ -147,32 +191,52 @@ export interface Summary {
   readonly peak: Memory
 }
 
+/** Whether it shows what it is to show: one chain on all nodes, and every payment in it. */
+export const isGood = ({ agree, lost }: Result): boolean => agree && lost === 0
+
+const ledgerText = (nodes: number, { agree, hash = "", inStep, ledger }: Result): Line =>
+  !agree
+    ? [red("the nodes have different hashes for one ledger")]
+    : ledger === 0
+    ? ["no ledger that all have closed yet"]
+    : [green(`all ${nodes} nodes ${inStep ? "are at" : "have closed"} ledger ${ledger}`), ` with hash ${hash}`]
+
+const paymentText = ({ applied, appliedMillis, lost, submitted, underWay }: Result): Line => submitted === 0 ? ["none made"] : [
+  `${count(submitted)} made, ${count(applied)} in everybody's ledgers`,
+  appliedMillis === undefined ? "" : ` after ${millis(appliedMillis)} in the mean`,
+  underWay === 0 ? "" : `, ${count(underWay)} under way`,
+  ", ",
+  lost === 0 ? green("none lost") : red(`${count(lost)} LOST`)
+]
+
 /** The summary, as lines. */
-export const summaryLines = ({ drops, first, journal, last, network, peak }: Summary): Array<Line> => {
+export const summaryLines = ({ drops, first, journal, last, nodes, peak }: Summary): Array<Line> => {
   const { bytesPerSecond, messagesPerSecond } = rates(first, last)
   return [
     [],
     [
       bold("Summary"),
-      `: ${((last.millis - first.millis) / 1000).toFixed(1)} s, ${plural(network.nodes.length, "node")}, ${
-        plural(last.ledgers, "ledger")
-      } closed, ${plural(last.messages, "message")} (${rate(messagesPerSecond)}/s, ${bytes(bytesPerSecond)}/s)`
+      `: ${((last.millis - first.millis) / 1000).toFixed(1)} s, ${plural(nodes.length, "node")}, ${
+        plural(last.messages, "message")
+      } (${rate(messagesPerSecond)}/s, ${bytes(bytesPerSecond)}/s)`
     ],
-    ...linkLines(network.links()),
+    [dim("  ledger    "), ...ledgerText(nodes.length, last)],
+    [dim("  payments  "), ...paymentText(last)],
+    ...nodeLines(last),
     [
-      dim("  types   "),
+      dim("  types     "),
       typeText(journal.seen),
       ...(journal.skipped > 0 ? [dim(`  (${count(journal.skipped)} not shown)`)] : [])
     ],
     [
-      dim("  drops   "),
+      dim("  drops     "),
       ...dropText(drops),
       dim("  shed "),
       last.shed === 0 ? green("none") : red(count(last.shed)),
       ...(last.superseded > 0 ? [dim("  superseded "), plural(last.superseded, "SCP message")] : [])
     ],
     [
-      dim("  memory  "),
+      dim("  memory    "),
       `heap ${bytes(first.memory.heap)} at first, ${bytes(last.memory.heap)} at last, ${
         bytes(peak.heap)
       } at most; process ${bytes(first.memory.rss)}, ${bytes(last.memory.rss)}, ${bytes(peak.rss)}`
@@ -181,25 +245,26 @@ export const summaryLines = ({ drops, first, journal, last, network, peak }: Sum
 }
 
 /** The summary, as an object. */
-export const summaryJson = ({ drops, first, journal, last, network, peak }: Summary) => ({
-  event: "summary",
-  seconds: (last.millis - first.millis) / 1000,
-  nodes: network.nodes.length,
-  ledgers: last.ledgers,
-  messages: last.messages,
-  bytes: last.bytes,
-  ...rates(first, last),
-  types: Object.fromEntries([...journal.seen].map(([tag, n]) => [coreName(MessageType[tag]), n])),
-  notShown: journal.skipped,
-  drops: Object.fromEntries(drops),
-  shed: last.shed,
-  superseded: last.superseded,
-  memory: { first: first.memory, last: last.memory, peak },
-  links: network.links().map(linkJson)
-})
+export const summaryJson = ({ drops, first, journal, last, nodes, peak }: Summary) => {
+  const { memory, millis: _, ...facts } = last
+  return {
+    event: "summary",
+    ok: isGood(last),
+    seconds: (last.millis - first.millis) / 1000,
+    nodes: nodes.length,
+    ...facts,
+    ...rates(first, last),
+    types: Object.fromEntries([...journal.seen].map(([type, n]) => [coreName(type), n])),
+    notShown: journal.skipped,
+    drops: Object.fromEntries(drops),
+    memory: { first: first.memory, last: memory, peak },
+    links: peersOf(nodes).map(([node, peer]) => linkJson(node, peer))
+  }
+}
 
-/** How the reason a peer left for is counted: ends without fault are none. */
+/** How the reason a peer left for is counted: ends without fault are none, nor is the one of two links that both made. */
 export const countDrop = (drops: Map<string, number>, reason: DropReason.DropReason): void => {
-  if (DropReason.kind(reason) === "local" || reason._tag === "ShutdownReceived") return
+  if (DropReason.kind(reason) === "local") return
+  if (reason._tag === "ShutdownReceived" || reason._tag === "AlreadyConnected") return
   drops.set(reason._tag, (drops.get(reason._tag) ?? 0) + 1)
 }

@@ -6,13 +6,15 @@ import { short } from "@stellar-overlay/overlay/wire/NodeId"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { ExitCode, ofDrop } from "../ExitCode.ts"
-import * as Drop from "../render/drop.ts"
-import { bold, dim, fit, type Line, red, yellow } from "../render/Line.ts"
-import * as Links from "../render/link.ts"
+import { ExitCode } from "../ExitCode.ts"
+import { steadyNow } from "../net/steadyNow.ts"
+import * as Event from "../render/event.ts"
+import { bold, dim, fit, type Line, red } from "../render/Line.ts"
 import { Screen } from "../render/Screen.ts"
-import { millis, plural } from "../render/units.ts"
+import { plural } from "../render/units.ts"
+import * as Directory from "./Directory.ts"
 import { Journal } from "./Journal.ts"
+import { Ledgers } from "./Ledgers.ts"
 import * as Network from "./Network.ts"
 import * as Report from "./report.ts"
 import * as Traffic from "./traffic.ts"
@@ -20,11 +22,29 @@ import * as Traffic from "./traffic.ts"
 /** How often the live line is drawn on a terminal, and a line of it printed elsewhere. */
 const STATUS_MILLIS = { terminal: 500, plain: 2000, json: 1000 }
 
+/** How often there is a line for each node. */
+const TABLE_MILLIS = 10_000
+
+/** How often what happened is printed. */
+const FLUSH_MILLIS = 20
+
+/**
+ * No payments are made in the last part of a demo whose end is known, so that all of them can be in a ledger by then;
+ * and if they are not, that is waited for, up to as long again.
+ */
+const SETTLE_MILLIS = 2500
+
 export interface Options {
   readonly nodes: number
   readonly port: number
-  /** Payments per second, or as many messages as flow control lets through. */
-  readonly rate: number | "max"
+  /** Payments per second. */
+  readonly tps: number
+  /** Whether every link carries as many messages as flow control lets through. */
+  readonly isFlood: boolean
+  /** Where the databases are; the usual place when undefined. */
+  readonly directory: string | undefined
+  /** Whether every message is shown, or a sample. */
+  readonly all: boolean
   /** Undefined runs until somebody ends it. */
   readonly seconds: number | undefined
   readonly json: boolean
@@ -37,101 +57,127 @@ const memory = (): Report.Memory => {
 
 const passphrase = passphrases[Network.NETWORK]
 
-const listeningJson = ({ address, identity }: Network.DemoNode) => ({
+const listeningJson = ({ address, identity, known }: Network.DemoNode, directory: Directory.Directory) => ({
   event: "listening",
   node: identity.nodeId,
   address: address.key,
-  network: passphrase
+  network: passphrase,
+  known,
+  directory: directory.path
 })
 
-const listeningLines = (nodes: ReadonlyArray<Network.DemoNode>): Array<Line> => {
+/** What the nodes know of each other when they start. */
+const knowledge = (nodes: ReadonlyArray<Network.DemoNode>, { instead, path }: Directory.Directory): Array<Line> => {
+  const known = nodes.filter((node) => node.known > 0).length
+  const first = nodes[0] === undefined ? "" : short(nodes[0].identity.nodeId)
+  return [
+    ...(instead === undefined ? [] : [[dim(`  ${instead}; this one keeps nothing`)]]),
+    known === 0
+      ? [`  first run: all know ${first} and nobody else; databases are in ${path}`]
+      : known === nodes.length
+      ? [bold("  they start from the databases of the last run"), ` in ${path}, and no seed is given`]
+      : [bold(`  ${known} of them start from their databases`), ` in ${path}, the others know ${first} and nobody else`]
+  ]
+}
+
+const listeningLines = (nodes: ReadonlyArray<Network.DemoNode>, directory: Directory.Directory): Array<Line> => {
   const first = nodes[0]?.address.key ?? ""
   return [
     [bold(`${plural(nodes.length, "node")} on "${passphrase}"`), dim("; Ctrl-C ends it")],
-    ...nodes.map(({ address, identity }): Line => [
+    ...nodes.map(({ address, identity, known }): Line => [
       "  ",
       bold(short(identity.nodeId)),
       dim(identity.nodeId.slice(5)),
-      ` listens on ${address.key}`
+      ` listens on ${address.key}`,
+      known === 0 ? "" : dim(`, knows ${plural(known, "address", "addresses")}`)
     ]),
-    [dim(`  try: stellar-overlay ping ${first}, or: stellar-overlay watch ${first}`)],
+    ...knowledge(nodes, directory),
+    [dim(`  try: stellar-overlay ping ${first}, or watch, scp, mempool and peers --of`)],
     []
   ]
 }
 
+const hooksOf = (
+  journal: Journal,
+  books: Ledgers,
+  drops: Map<string, number>,
+  now: () => number
+): Network.Hooks => ({
+  frame: (from, to, body) => journal.frame(from, to, body),
+  event: ({ identity }, event) => {
+    if (event._tag === "PeerDropped" && event.authenticated) Report.countDrop(drops, event.reason)
+    const shown = Event.show(event)
+    if (shown === undefined) return
+    const { event: name, ...facts } = shown.object
+    journal.event([dim(short(identity.nodeId)), "       ", ...shown.line], {
+      event: name,
+      node: identity.nodeId,
+      ...facts
+    })
+  },
+  closed: ({ identity, index }, ledger) => {
+    books.closed(index, ledger, now())
+    const { hash, jumpedFrom, ledgerSeq, rounds, transactions } = ledger
+    const text = Buffer.from(hash).toString("hex")
+    journal.event(
+      [
+        dim(short(identity.nodeId)),
+        `       closed ledger ${ledgerSeq}: ${plural(transactions.length, "transaction")}, hash ${text.slice(0, 8)}`,
+        rounds > 1 ? dim(`, in ${rounds} rounds`) : "",
+        jumpedFrom === undefined ? "" : dim(`, after ${jumpedFrom}`)
+      ],
+      {
+        event: "closed",
+        node: identity.nodeId,
+        ledger: ledgerSeq,
+        hash: text,
+        transactions: transactions.length,
+        rounds,
+        jumpedFrom
+      }
+    )
+  },
+  alert: ({ identity }, alert) => {
+    const { _tag, ...facts } = alert
+    const text = alert._tag === "StorageFailed" ? `fails: ${alert.error.message}` : "works again"
+    journal.event([dim(short(identity.nodeId)), "       ", red("database"), ` ${text}`], {
+      event: _tag,
+      node: identity.nodeId,
+      ...facts
+    })
+  }
+})
+
+const refuse = Effect.fnUntraced(function*(problem: string, hint: string) {
+  const screen = yield* Screen
+  yield* screen.note([[red("error"), `: ${problem}`], ["  ", hint]])
+  return ExitCode.Usage as ExitCode
+})
+
 export const run = Effect.fnUntraced(
   function*(options: Options) {
-    const { json, rate, seconds } = options
+    const { isFlood, json, seconds, tps } = options
     const screen = yield* Screen
     const clock = yield* Clock.Clock
-    const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const now = yield* steadyNow
     const crypto = yield* OverlayCrypto
-    const journal = new Journal({ screen, clock, hashing: crypto, json, sample: rate === "max" })
+    const journal = new Journal({ screen, clock, hashing: crypto, json, sample: !options.all })
     const drops = new Map<string, number>()
+    const books = new Ledgers(options.nodes)
+    const directory = yield* Directory.open(options.directory, options.nodes)
+    const hooks = hooksOf(journal, books, drops, now)
+    const nodes = yield* Network.start({ places: directory.nodes, port: options.port, hooks })
+    yield* directory.save(nodes.map(({ address }) => address.port))
+    yield* json
+      ? screen.json(nodes.map((node) => listeningJson(node, directory)))
+      : screen.print(listeningLines(nodes, directory))
 
-    const hooks: Network.Hooks = {
-      listening: (nodes) => json ? screen.json(nodes.map(listeningJson)) : screen.print(listeningLines(nodes)),
-      joined: ({ local, peer }) =>
-        journal.event([dim(short(local.identity.nodeId)), "       authenticated ", ...Links.name(peer)], {
-          event: "authenticated",
-          node: local.identity.nodeId,
-          peer: peer.id,
-          role: peer.role,
-          address: peer.address.key
-        }),
-      received: (link, messages) => {
-        const { nodeId } = link.local.identity
-        for (const message of messages) {
-          journal.message(link.peer.id, nodeId, message)
-          // The transactions of a flood say nothing new.
-          if (rate !== "max" || message._tag !== "Transaction") Traffic.receive(link, message, clock)
-        }
-        for (const { millis: took, slot, transactions } of link.local.validator.closed.splice(0)) {
-          journal.event(
-            [
-              dim(short(nodeId)),
-              `       closed ledger ${slot}: ${plural(transactions, "transaction")}, ${millis(took)}`
-            ],
-            { event: "closed", node: nodeId, slot, transactions, millis: took }
-          )
-        }
-        return journal.flush
-      },
-      control: (local, from, message) => journal.message(from, local.identity.nodeId, message),
-      left: ({ local, peer }, reason) => {
-        Report.countDrop(drops, reason)
-        journal.event([
-          dim(short(local.identity.nodeId)),
-          "       left: ",
-          ...Links.name(peer),
-          ": ",
-          ...Drop.headline(reason)
-        ], {
-          event: "left",
-          node: local.identity.nodeId,
-          peer: peer.id,
-          ...Drop.toJson(reason)
-        })
-      },
-      refused: (local, address, reason) =>
-        journal.event(
-          [
-            dim(short(local.identity.nodeId)),
-            "       ",
-            yellow("refused "),
-            `inbound ${address.key}: `,
-            ...Drop.headline(reason)
-          ],
-          { event: "refused", node: local.identity.nodeId, address: address.key, ...Drop.toJson(reason) }
-        )
-    }
-
-    const network = yield* Network.start({ nodes: options.nodes, port: options.port, control: rate !== "max", hooks })
-    const first = Report.sample(network, now(), memory())
+    const take = () => Report.sample(nodes, books, now(), memory())
+    const first = take()
     let before = first
     let peak = first.memory
     const observe = () => {
-      const sample = Report.sample(network, now(), memory())
+      const sample = take()
       peak = { heap: Math.max(peak.heap, sample.memory.heap), rss: Math.max(peak.rss, sample.memory.rss) }
       return sample
     }
@@ -143,9 +189,12 @@ export const run = Effect.fnUntraced(
       const line = fit(Report.statusParts(previous, sample, drops), dim(" | "), screen.columns() - 1)
       return Effect.andThen(journal.flush, screen.isTerminal ? screen.status(line) : screen.print([line]))
     })
+    const table = Effect.suspend(() => Effect.andThen(journal.flush, screen.print(Report.nodeLines(observe()))))
+    let isGood = true
     const summary = Effect.suspend(() => {
       journal.close()
-      const result = { network, journal, drops, first, last: observe(), peak }
+      const result = { nodes, journal, drops, first, last: observe(), peak }
+      isGood = Report.isGood(result.last)
       return screen.status(undefined).pipe(
         Effect.andThen(journal.flush),
         Effect.andThen(json ? screen.json([Report.summaryJson(result)]) : screen.print(Report.summaryLines(result)))
@@ -153,37 +202,39 @@ export const run = Effect.fnUntraced(
     })
 
     const every = json ? STATUS_MILLIS.json : screen.isTerminal ? STATUS_MILLIS.terminal : STATUS_MILLIS.plain
-    const traffic = [
-      Traffic.ledgers(network),
-      rate === "max" ? Traffic.flood(network) : Traffic.payments(network, rate),
-      Effect.delay(Effect.repeat(status, Schedule.spaced(every)), every),
+    const periodically = <E, R>(effect: Effect.Effect<void, E, R>, period: number) =>
+      Effect.delay(Effect.repeat(effect, Schedule.spaced(period)), period)
+    yield* Effect.forkScoped(Effect.all([
+      periodically(journal.flush, FLUSH_MILLIS),
+      periodically(status, every),
+      json ? Effect.void : periodically(table, TABLE_MILLIS)
+    ], { concurrency: "unbounded", discard: true }))
+
+    const traffic = Effect.all([
+      Traffic.payments(nodes, tps, { crypto, books, now }),
+      isFlood ? Traffic.flood(nodes, crypto) : Effect.void,
       Effect.never
-    ]
-    const everything = Effect.all(traffic, { concurrency: "unbounded", discard: true })
-    yield* (seconds === undefined ? everything : Effect.timeoutOption(everything, seconds * 1000)).pipe(
-      // The peers are still there, so that their numbers are.
-      Effect.ensuring(summary)
-    )
-    return ExitCode.Ok as ExitCode
+    ], { concurrency: "unbounded", discard: true })
+    const isSettled = () => {
+      const { inStep, underWay } = books.result(now())
+      return inStep && underWay === 0
+    }
+    const untilSettled = Effect.repeat(Effect.sleep(FLUSH_MILLIS), { while: () => Effect.sync(() => !isSettled()) })
+    const main = Effect.gen(function*() {
+      yield* Network.meet(nodes)
+      if (seconds === undefined) return yield* traffic
+      const settle = Math.min(SETTLE_MILLIS, seconds * 500)
+      yield* Effect.timeoutOption(traffic, seconds * 1000 - settle)
+      yield* Effect.sleep(settle)
+      yield* Effect.timeoutOption(untilSettled, SETTLE_MILLIS)
+    })
+    // The peers are still there, so that their numbers are.
+    yield* Effect.ensuring(main, summary)
+    return isGood ? ExitCode.Ok as ExitCode : ExitCode.Bug
   },
   Effect.catchTags({
-    TransportError: ({ detail }) =>
-      Effect.gen(function*() {
-        const screen = yield* Screen
-        yield* screen.note([[red("error"), `: cannot listen: ${detail}`], [
-          "  Choose another --port, or 0 for any that is free."
-        ]])
-        return ExitCode.Usage as ExitCode
-      }),
-    PeerDropped: ({ reason }) =>
-      Effect.gen(function*() {
-        const screen = yield* Screen
-        yield* screen.note([
-          [red("error"), ": the nodes cannot reach each other: ", ...Drop.headline(reason)],
-          Drop.hint(reason)
-        ])
-        return ofDrop(reason)
-      })
+    DirectoryError: ({ path, problem }) => refuse(`cannot use ${path}: ${problem}`, "Choose another --dir."),
+    TransportError: ({ detail }) => refuse(`cannot listen: ${detail}`, "Choose another --port, or 0 for any that is free.")
   }),
   Effect.provide(NodeOverlayCrypto.layer)
 )

@@ -1,17 +1,15 @@
-/** What makes the nodes talk: ledgers, payments, and the flood of `--rate max`. */
-import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
+/** What makes the nodes talk besides their ledgers: payments, and the flood of `--rate max`. */
+import { passphrases } from "@stellar-overlay/overlay/OverlayConfig"
 import type { Peer } from "@stellar-overlay/overlay/Peer"
-import type { StellarMessage, Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type { Primitives } from "@stellar-overlay/overlay/protocol/Primitives"
+import type { Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
 import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
 import * as Schedule from "effect/Schedule"
-import type { DemoNode, Link, Network } from "./Network.ts"
+import type * as Scope from "effect/Scope"
+import type { Ledgers } from "./Ledgers.ts"
+import { type DemoNode, NETWORK, peersOf } from "./Network.ts"
 import * as Payments from "./payments.ts"
-import type { Action } from "./Validator.ts"
-
-/** A ledger closes about this often. */
-export const LEDGER_MILLIS = 1000
 
 /** Payments are made in portions, this often at most. */
 const PORTION_MILLIS = 50
@@ -19,58 +17,44 @@ const PORTION_MILLIS = 50
 /** Different transactions that a node of a flood sends over and over. */
 const FLOOD_TRANSACTIONS = 256
 
-/** Does what a node decided. Nothing waits: at this rate nothing is shed, and if it is, the queues count it. */
-export const perform = (local: DemoNode, sender: Peer | undefined, actions: ReadonlyArray<Action>): void => {
-  for (const { message, to } of actions) {
-    if (to === "sender") sender?.offer(message)
-    else for (const { isOurs, peer } of local.links) if (to === "everybody" || !isOurs) peer.offer(message)
-  }
-}
+/** How often a flood looks for connections that are new. */
+const FLOOD_MILLIS = 500
 
-const readNow = (clock: Clock.Clock) => ({
-  millis: Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
-  unixSeconds: Math.floor(clock.currentTimeMillisUnsafe() / 1000)
-})
+type Hashing = Pick<Primitives, "sha256">
 
-/** A message for a node. */
-export const receive = (link: Link, message: StellarMessage, clock: Clock.Clock): void =>
-  perform(link.local, link.peer, link.local.validator.receive(message, readNow(clock).millis))
+/** Numbers that no payment comes to. */
+const FLOOD_SEQUENCE = 1_000_000_000_000n
 
-/** Starts a slot every second; the nodes take turns in proposing. */
-export const ledgers = Effect.fnUntraced(function*({ nodes }: Network) {
-  const clock = yield* Clock.Clock
-  let slot = 1
-  const next = Effect.sync(() => {
-    const proposer = nodes[slot % nodes.length]!
-    perform(proposer, undefined, proposer.validator.propose(slot++, readNow(clock)))
-  })
-  yield* Effect.repeat(next, Schedule.fixed(LEDGER_MILLIS))
-})
-
-const makePayments = ({ nodes }: Network) =>
+const makePayments = (nodes: ReadonlyArray<DemoNode>, crypto: Hashing, first?: bigint) =>
   nodes.map((node, i) =>
     Payments.make({
       from: node.identity,
       to: nodes[(i + 1) % nodes.length]!.identity.nodeId,
-      networkPassphrase: Context.get(node.services, LocalNode).config.networkPassphrase,
-      crypto: Context.get(node.services, LocalNode).crypto
+      networkPassphrase: passphrases[NETWORK],
+      crypto,
+      first
     })
   )
 
-/** Makes so many payments per second, the nodes in turn. */
-export const payments = Effect.fnUntraced(function*(network: Network, perSecond: number) {
+/** Makes so many payments per second, the nodes in turn, and notes each in the books. */
+export const payments = Effect.fnUntraced(function*(
+  nodes: ReadonlyArray<DemoNode>,
+  perSecond: number,
+  options: { readonly crypto: Hashing; readonly books: Ledgers; readonly now: () => number }
+) {
   if (perSecond === 0) return
-  const makers = makePayments(network)
-  const clock = yield* Clock.Clock
-  const start = readNow(clock).millis
+  const { books, crypto, now } = options
+  const makers = makePayments(nodes, crypto)
+  const start = now()
   let made = 0
   const portion = Effect.sync(() => {
-    const due = Math.min(Math.floor((readNow(clock).millis - start) * perSecond / 1000) - made, perSecond)
-    const own: Array<Array<Transaction>> = makers.map(() => [])
-    for (let i = 0; i < due; i++, made++) own[made % makers.length]!.push(makers[made % makers.length]!.next())
-    for (const [i, transactions] of own.entries()) {
-      const node = network.nodes[i]!
-      if (transactions.length > 0) perform(node, undefined, node.validator.submit(transactions))
+    const at = now()
+    const due = Math.min(Math.floor((at - start) * perSecond / 1000) - made, perSecond)
+    for (let i = 0; i < due; i++, made++) {
+      const payment = makers[made % makers.length]!.next()
+      books.submitted(crypto.sha256(payment.envelope), at)
+      const verdict = nodes[made % nodes.length]!.ledger.submit(payment)
+      if (verdict !== "pending") books.refused(crypto.sha256(payment.envelope))
     }
   })
   yield* Effect.repeat(portion, Schedule.spaced(Math.max(PORTION_MILLIS, 1000 / perSecond / 4)))
@@ -80,12 +64,20 @@ export const payments = Effect.fnUntraced(function*(network: Network, perSecond:
  * Sends transactions over every link in both directions, as fast as the other end gives credit. A transaction is sent
  * many times, which nobody here minds: what is shown is flow control.
  */
-export const flood = Effect.fnUntraced(function*(network: Network) {
-  const makers = makePayments(network)
-  const pools = makers.map(({ next }) => Array.from({ length: FLOOD_TRANSACTIONS }, next))
-  const pour = ({ local, peer }: Link) => Effect.ignore(Effect.forever(peer.sendAll(pools[local.index]!))) // ends with the link, which is reported elsewhere
-  yield* Effect.forEach(network.links().filter(({ isOurs }) => isOurs), pour, {
-    concurrency: "unbounded",
-    discard: true
-  })
-})
+export const flood = Effect.fnUntraced(
+  function*(nodes: ReadonlyArray<DemoNode>, crypto: Hashing): Effect.fn.Return<void, never, Scope.Scope> {
+    const pools = makePayments(nodes, crypto, FLOOD_SEQUENCE).map(({ next }) =>
+      Array.from({ length: FLOOD_TRANSACTIONS }, (): Transaction => next())
+    )
+    const ours = new Set(nodes.map(({ identity }) => identity.nodeId))
+    const fibers = yield* FiberMap.make<Peer, void>()
+    const pour = (peer: Peer, pool: ReadonlyArray<Transaction>) =>
+      Effect.ignore(Effect.forever(peer.sendAll(pool))) // ends with the link, which is reported elsewhere
+    const connected = Effect.suspend(() =>
+      Effect.forEach(peersOf(nodes).filter(([, peer]) => ours.has(peer.id)), ([node, peer]) =>
+        FiberMap.run(fibers, peer, pour(peer, pools[node.index]!), { onlyIfMissing: true }), { discard: true })
+    )
+    yield* Effect.repeat(connected, Schedule.spaced(FLOOD_MILLIS))
+  },
+  Effect.scoped
+)

@@ -35,7 +35,12 @@ export const show = (event: OverlayEvent): Shown | undefined => {
     case "PeerDropped": {
       const { address, authenticated, id, reason, role } = event
       const peer = id === undefined ? [address.key] : [bold(short(id)), ` at ${address.key}`]
-      const verb = authenticated ? dim("left") : yellow(role === "initiator" ? "failed" : "refused")
+      // A node that is called although it called us proves its address by it, and ends as what it is.
+      const verb = authenticated
+        ? dim("left")
+        : reason._tag === "AlreadyConnected"
+        ? dim("duplicate")
+        : yellow(role === "initiator" ? "failed" : "refused")
       return {
         line: [verb, ` ${direction(role)} `, ...peer, ": ", ...Drop.headline(reason)],
         hint: DropReason.kind(reason) === "local" ? undefined : Drop.hint(reason),

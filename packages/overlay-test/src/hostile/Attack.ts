@@ -13,8 +13,9 @@ import type { Values } from "@stellar-overlay/overlay/OverlayConfig"
 import type { Role } from "@stellar-overlay/overlay/protocol/Handshake"
 import type { Session } from "@stellar-overlay/overlay/protocol/Session"
 import type { StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
-import type { PeerScript, PeerScriptOptions } from "../PeerScript.ts"
+import type { PeerScript } from "../PeerScript.ts"
 import type { Script } from "../Script.ts"
+import type { PeerScriptOptions } from "../ScriptedNode.ts"
 
 /**
  * What the victim is like, where it matters; a victim that cannot be configured is attacked by the variants without.

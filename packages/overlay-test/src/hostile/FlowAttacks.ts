@@ -1,38 +1,16 @@
 /**
- * Attacks on flow control and on the limits of queries: F1 to F8, Q1 to Q3.
+ * Attacks on flow control: F1 to F8.
  *
- * The numbers are those of protocol.md 4.1, 4.2 and 7: 200 flood messages and 300,000 bytes granted, 201 messages and
- * 1 MiB in process, 300, 300 and 10 queries per window of 60 s.
+ * The numbers are those of protocol.md 4.1 and 4.2: 200 flood messages and 300,000 bytes granted, 201 messages and 1 MiB
+ * in process.
  *
  * @since 0.1.0
  */
-import { MessageType } from "@stellar-overlay/overlay/wire/MessageType"
-import {
-  Auth,
-  GetScpQuorumSet,
-  GetScpState,
-  GetTxSet,
-  SendMore,
-  SendMoreExtended,
-  type StellarMessage
-} from "@stellar-overlay/overlay/wire/StellarMessage"
-import type { PeerScript } from "../PeerScript.ts"
-import type { Script } from "../Script.ts"
-import { AT_ONCE, type Attack, attack, bothRoles, type Case } from "./Attack.ts"
-import { advert, endless, hash, note, notes, sample, transaction, txSet } from "./messages.ts"
-
-const silently = { within: AT_ONCE, error: "silent" } as const
+import { Auth, SendMore, SendMoreExtended, type StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
+import { type Attack, attack, bothRoles, type Case } from "./Attack.ts"
+import { advert, endless, note, notes, repeated, sample, silently, staysFor, transaction, txSet } from "./parts.ts"
 
 const MAX_UINT64 = 2n ** 64n - 1n
-
-const repeated = <A>(count: number, make: (i: number) => A): Array<A> =>
-  Array.from({ length: count }, (_, i) => make(i))
-
-/** Stays for so long, answering pings. */
-const staysFor = function*(peer: PeerScript, millis: number): Script {
-  peer.answersPings = true
-  yield* peer.expectOpen(millis)
-}
 
 /**
  * Grants that are none.
@@ -301,111 +279,10 @@ export const f8 = attack<Case & { messages: () => ReadonlyArray<StellarMessage> 
   }
 })
 
-const query = { hash: hash(1) }
-
-/** More questions of a kind than a window allows; `answers` are those that are given. */
-const spam = function*(
-  peer: PeerScript,
-  question: () => StellarMessage,
-  asked: number,
-  isAnswer: (message: StellarMessage) => boolean,
-  answered: number
-): Script {
-  const from = peer.heard.length
-  yield* peer.sayAll(repeated(asked, question))
-  yield* peer.wait(100)
-  const heard = peer.heard.slice(from).filter(({ message }) => message !== undefined && isAnswer(message)).length
-  if (heard !== answered) throw peer.failure(`${answered} answers to ${asked} questions`, `${heard} came`)
-}
-
-const isDontHave = (itemType: number) => (message: StellarMessage): boolean =>
-  message._tag === "DontHave" && message.itemType === itemType
-
-/** Asks more than it may, waits for the next window, asks again. */
-const spamTwice = function*(
-  peer: PeerScript,
-  { isAnswer, question, window }: {
-    readonly question: () => StellarMessage
-    readonly isAnswer: (message: StellarMessage) => boolean
-    readonly window: number
-  }
-): Script {
-  yield* peer.handshake()
-  yield* peer.say(SendMoreExtended.make({ numMessages: 200, numBytes: 300_000 }))
-  yield* spam(peer, question, window, isAnswer, window)
-  yield* spam(peer, question, 1, isAnswer, 0)
-  yield* spam(peer, question, 2 * window, isAnswer, 0)
-  yield* staysFor(peer, 59_000)
-  yield* spam(peer, question, 1, isAnswer, 0)
-  yield* staysFor(peer, 1000)
-  yield* spam(peer, question, window + 1, isAnswer, window)
-}
-
-/**
- * Asks for transaction sets without end.
- *
- * @category attacks
- * @since 0.1.0
- */
-export const q1 = attack({
-  id: "Q1",
-  title: "300 GET_TX_SET per 60 s are answered, more are ignored in silence",
-  roles: bothRoles,
-  cases: [{
-    name: "for one it does not have",
-    question: () => GetTxSet.make(query),
-    isAnswer: isDontHave(MessageType.GeneralizedTxSet),
-    window: 300
-  }],
-  run: spamTwice
-})
-
-/**
- * Asks for SCP state without end. The answer, if there is one, is no reply that can be told apart: what is counted is
- * what reaches the victim's application.
- *
- * @category attacks
- * @since 0.1.0
- */
-export const q2 = attack({
-  id: "Q2",
-  title: "10 GET_SCP_STATE per 60 s are heard, more are ignored in silence",
-  roles: bothRoles,
-  cases: [{ name: "two windows", victim: { answers: "deliver" as const } }],
-  *run(peer) {
-    yield* peer.handshake()
-    yield* peer.sayAll(repeated(1000, () => GetScpState.make({ ledgerSeq: 0 })))
-    yield* staysFor(peer, 30_000)
-    yield* peer.say(SendMoreExtended.make({ numMessages: 1, numBytes: 1 }))
-    yield* staysFor(peer, 31_000)
-    yield* peer.sayAll(repeated(11, () => GetScpState.make({ ledgerSeq: 0 })))
-    yield* peer.expectOpen(1000)
-  }
-})
-
-/**
- * Asks for quorum sets without end, which is also how nodes ping.
- *
- * @category attacks
- * @since 0.1.0
- */
-export const q3 = attack({
-  id: "Q3",
-  title: "300 GET_SCP_QUORUMSET per 60 s are answered, more are ignored in silence",
-  roles: bothRoles,
-  cases: [{
-    name: "for one it does not have",
-    question: () => GetScpQuorumSet.make(query),
-    isAnswer: isDontHave(MessageType.ScpQuorumSet),
-    window: 300
-  }],
-  run: spamTwice
-})
-
 /**
  * All of them.
  *
  * @category attacks
  * @since 0.1.0
  */
-export const flowAttacks: ReadonlyArray<Attack> = [f1, f2, f3, f3Conserved, f4, f5, f6, f7, f8, q1, q2, q3]
+export const flowAttacks: ReadonlyArray<Attack> = [f1, f2, f3, f3Conserved, f4, f5, f6, f7, f8]

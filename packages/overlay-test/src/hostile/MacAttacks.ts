@@ -13,9 +13,10 @@ import {
   SendMoreExtended,
   type StellarMessage
 } from "@stellar-overlay/overlay/wire/StellarMessage"
-import type { FrameOverrides, HandshakeStage, PeerScript } from "../PeerScript.ts"
+import type { HandshakeStage, PeerScript } from "../PeerScript.ts"
+import type { FrameOverrides } from "../ScriptedNode.ts"
 import { AT_ONCE, type Attack, attack, bothRoles, type Case, type VictimOptions } from "./Attack.ts"
-import { advert, note, sample } from "./messages.ts"
+import { advert, note, sample } from "./parts.ts"
 
 const texts = {
   UnexpectedMac: [3, "unexpected MAC"],

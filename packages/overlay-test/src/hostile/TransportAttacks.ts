@@ -8,7 +8,7 @@ import { Auth, SendMoreExtended, type StellarMessage } from "@stellar-overlay/ov
 import type { HandshakeStage, PeerScript } from "../PeerScript.ts"
 import type { Script } from "../Script.ts"
 import { AT_ONCE, type Attack, attack, bothRoles, type Case } from "./Attack.ts"
-import { endless, note, notes, words } from "./messages.ts"
+import { endless, note, notes, words } from "./parts.ts"
 
 const HANDSHAKE_MILLIS = 2000
 

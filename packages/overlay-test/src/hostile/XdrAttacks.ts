@@ -12,7 +12,7 @@ import { tolerantFields } from "@stellar-overlay/overlay/wire/XdrValidator"
 import type { PeerScript } from "../PeerScript.ts"
 import type { Mark } from "../RandomXdr.ts"
 import { type Attack, attack, bothRoles, type Case } from "./Attack.ts"
-import { everyTag, hash, random, transaction, txSet, words } from "./messages.ts"
+import { everyTag, hash, random, transaction, txSet, words } from "./parts.ts"
 
 /** Seeds tried for each message type in search of every kind of place. */
 const SEEDS = 12

@@ -75,10 +75,8 @@ export class PeerRuntime {
   /** Open when nothing more can be read. */
   readonly inputEnded = new Gate(false)
   readonly dropped = Deferred.makeUnsafe<DropReason.DropReason>()
-  /** Whether the consumer is being given what was just read: what it answers is written at the end of that. */
+  /** Whether what was just read is being handled, by the consumer above all. */
   private delivering = false
-  /** Whether whoever opened `outbox` had nothing more to add to the write. */
-  private complete = false
 
   constructor(
     session: Session,
@@ -109,26 +107,27 @@ export class PeerRuntime {
     if (urgent || bulk) this.inbox.any.open()
     if (ended || session.canRead) this.readable.open()
     if (ended || !session.isCongested) this.relief.open()
-    if (!this.delivering && (ended || session.hasOutput)) this.outbox.open()
+    if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.outbox.open()
   }
 
-  /** As `after`, at the end of a read. The consumer runs inside it, and what it answers leaves as one write. */
+  /**
+   * As `after`, at the end of a read. The consumer runs inside it: credit leaves after each of its batches, so that the
+   * remote sends on meanwhile, and whatever else it sends leaves at the end, as one write.
+   */
   afterRead(): void {
     this.delivering = true
     try {
       this.after()
+      if (this.session.hasOutput) this.outbox.open()
     } finally {
       this.delivering = false
     }
-    this.complete = true
-    if (this.session.dropReason !== undefined || this.session.hasOutput) this.outbox.open()
-    this.complete = false
   }
 
-  /** Waits until there is something to write, and until whoever queues it in this turn has queued all of it. */
+  /** Waits until there is something to write and, after a read excepted, until this turn has queued all of it. */
   readonly untilOutput: Effect.Effect<void> = Effect.suspend(() => {
     this.outbox.close()
-    return Effect.flatMap(this.outbox.await, () => this.complete ? Effect.void : Effect.yieldNow)
+    return Effect.flatMap(this.outbox.await, () => this.delivering ? Effect.void : Effect.yieldNow)
   })
 
   private publishAll(events: ReadonlyArray<SessionEvent>): void {

@@ -7,8 +7,15 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { LedgerView, OverlayHost } from "../OverlayHost.ts"
 import type { Peer } from "../Peer.ts"
+import { Priority } from "../protocol/Priority.ts"
 import { MessageType } from "../wire/MessageType.ts"
-import { DontHave, type GetScpQuorumSet, type GetScpState, type GetTxSet } from "../wire/StellarMessage.ts"
+import {
+  DontHave,
+  type GetScpQuorumSet,
+  type GetScpState,
+  type GetTxSet,
+  type ScpMessage
+} from "../wire/StellarMessage.ts"
 import { isZero } from "./bytes.ts"
 import { readNow } from "./peerRuntime.ts"
 
@@ -45,7 +52,23 @@ export const answer = (host: OverlayHost["Service"], peer: Peer, query: Query): 
     }
     case "GetScpState":
       return Effect.map(host.scpState(query.ledgerSeq), (messages) => {
-        for (const message of messages) peer.offer(message)
+        for (const message of messages.slice(firstWithRoom(peer, messages))) peer.offer(message)
       })
   }
+}
+
+/**
+ * From where on the messages fit into half of the peer's SCP queue, the newest being the most useful. Who asks often and
+ * reads slowly gets less; overflowing the queue would drop it, for an answer it asked for.
+ */
+const firstWithRoom = ({ session: { options, queues } }: Peer, messages: ReadonlyArray<ScpMessage>): number => {
+  const { scpByteLimit, scpCountLimit } = options.queues
+  let count = (scpCountLimit >> 1) - queues.lengthOf(Priority.Scp)
+  let bytes = (scpByteLimit >> 1) - queues.bytesOf(Priority.Scp)
+  let first = messages.length
+  while (first > 0 && count > 0 && bytes >= messages[first - 1]!.size) {
+    bytes -= messages[--first]!.size
+    count--
+  }
+  return first
 }

@@ -56,6 +56,8 @@ export interface Entry {
   readonly role: Role
   /** Where the socket leads: the dialled address, or the remote's ephemeral one. */
   readonly address: PeerAddress
+  /** Host, /24 and /16 of the address: what inbound connections are counted by. */
+  readonly groups: readonly [host: string, subnet24: string, subnet16: string]
   /** Monotonic milliseconds. */
   readonly since: number
   state: "pending" | "authenticated" | "closing" | "released"
@@ -127,13 +129,10 @@ export class PeerRegistry {
     const { limits } = this
     const extra = this.#preferences.isPossiblyPreferred(remote) ? limits.possiblyPreferredExtra : 0
     if (extra === 0 && !this.#preferences.isExempt(remote)) {
-      if (this.#count(remote.host) >= limits.maxPendingPerAddress) return DropReason.make("PerAddressLimit", remote.host)
-      for (const [subnet, most] of [
-        [remote.subnet24, limits.maxPendingPerSubnet24],
-        [remote.subnet16, limits.maxPendingPerSubnet16]
-      ] as const) {
-        if (this.#count(subnet) >= most) return DropReason.make("PerSubnetLimit", subnet)
-      }
+      const [host, subnet24, subnet16] = groupsOf(remote)
+      if (this.#count(host) >= limits.maxPendingPerAddress) return DropReason.make("PerAddressLimit", host)
+      if (this.#count(subnet24) >= limits.maxPendingPerSubnet24) return DropReason.make("PerSubnetLimit", subnet24)
+      if (this.#count(subnet16) >= limits.maxPendingPerSubnet16) return DropReason.make("PerSubnetLimit", subnet16)
     }
     if (this.#unsettled >= limits.maxInboundPending + extra) {
       const dawdler = this.#unsettled < 2 * limits.maxInboundPending ? this.#dawdler(now) : undefined
@@ -150,11 +149,11 @@ export class PeerRegistry {
     let crowd = 0
     for (const entry of this.#entries) {
       if (entry.role !== "acceptor" || entry.state !== "pending") continue
-      if (this.#preferences.isPossiblyPreferred(entry.address)) continue
       const patience = entry.remote === undefined ? evictPendingAfterMillis : 4 * evictPendingAfterMillis
-      const neighbours = this.#count(entry.address.subnet16)
+      const neighbours = this.#count(entry.groups[2])
       // Entries come in the order of their age.
       if (now - entry.since <= patience || neighbours <= crowd) continue
+      if (this.#preferences.isPossiblyPreferred(entry.address)) continue
       crowd = neighbours
       found = entry
     }
@@ -248,7 +247,8 @@ export class PeerRegistry {
   }
 
   #add(role: Role, address: PeerAddress, since: number): Entry {
-    const entry: Entry = { role, address, since, state: "pending", remote: undefined, drop: () => undefined }
+    const groups = groupsOf(address)
+    const entry: Entry = { role, address, groups, since, state: "pending", remote: undefined, drop: () => undefined }
     this.#entries.add(entry)
     this.#pending[role]++
     this.#unsettle(entry, 1)
@@ -260,10 +260,10 @@ export class PeerRegistry {
   }
 
   /** An inbound socket is unauthenticated from now on (1), or no longer (-1). */
-  #unsettle({ address, role }: Entry, by: 1 | -1): void {
+  #unsettle({ groups, role }: Entry, by: 1 | -1): void {
     if (role === "initiator") return
     this.#unsettled += by
-    for (const key of [address.host, address.subnet24, address.subnet16]) {
+    for (const key of groups) {
       const count = this.#count(key) + by
       if (count === 0) this.#unsettledBy.delete(key)
       else this.#unsettledBy.set(key, count)
@@ -347,5 +347,7 @@ export class PeerRegistry {
     return [...this.#entries].sort((a, b) => (a.role === b.role ? 0 : a.role === "acceptor" ? -1 : 1))
   }
 }
+
+const groupsOf = (address: PeerAddress): Entry["groups"] => [address.host, address.subnet24, address.subnet16]
 
 const rank = (entry: Entry): number => (entry.role === "initiator" ? 0 : 2) + (entry.state === "pending" ? 0 : 1)

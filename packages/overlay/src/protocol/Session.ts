@@ -102,7 +102,7 @@ export type SessionEvent =
  * @category constants
  * @since 0.1.0
  */
-export const MAX_FRAMES_PER_TURN = 256
+export const MAX_FRAMES_PER_TURN = 64
 
 /** What waits before `isCongested`, of messages that are never shed. */
 const POLITE_COUNT = 1000
@@ -216,6 +216,11 @@ export class Session {
   /** Whether messages wait to be written; not all of them may have credit. */
   get hasOutput(): boolean {
     return this.queues.hasWaiting
+  }
+
+  /** Whether messages that need no credit wait to be written: credit, answers, the handshake. */
+  get hasDirectOutput(): boolean {
+    return this.queues.directLength > 0
   }
 
   /** When `tick` is due, in monotonic milliseconds. */
@@ -539,7 +544,9 @@ export class Session {
   }
 
   #pong(hash: Uint8Array, now: Now): boolean {
-    return this.liveness.pong(hash, now.millis)
+    const answered = this.liveness.pong(hash, now.millis)
+    if (answered) this.stats.pongs++
+    return answered
   }
 
   // ----------------------------------------------------------------------------------------------------- the end

@@ -28,6 +28,8 @@ export class SessionStats {
   grantsReceived = 0
   /** Queries over the limits of protocol.md section 7. */
   queriesIgnored = 0
+  /** Pings answered. */
+  pongs = 0
   readThrottleMillis = 0
   /** Set by whoever knows about all peers: whether a message was seen before from anyone. */
   uniqueFloodMessages = 0

@@ -4,8 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as AttackTrial from "@stellar-overlay/overlay-test/hostile/AttackTrial"
-import * as Hostile from "@stellar-overlay/overlay-test/hostile/FlowAttacks"
-import { advert, note, notes, txSet } from "@stellar-overlay/overlay-test/hostile/messages"
+import { advert, note, notes, txSet } from "@stellar-overlay/overlay-test/hostile/parts"
+import * as Hostile from "@stellar-overlay/overlay-test/hostile/QueryAttacks"
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
 import { TestCrypto } from "@stellar-overlay/overlay-test/TestCrypto"

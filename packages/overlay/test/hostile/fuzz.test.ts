@@ -6,7 +6,7 @@
  * every step behind them is reached. All chance comes from the number of the input: a failure names it.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { everyTag, random } from "@stellar-overlay/overlay-test/hostile/messages"
+import { everyTag, random } from "@stellar-overlay/overlay-test/hostile/parts"
 import { mutateXdr } from "@stellar-overlay/overlay-test/MutateXdr"
 import { PeerScript } from "@stellar-overlay/overlay-test/PeerScript"
 import { type Chance, seeded } from "@stellar-overlay/overlay-test/RandomXdr"

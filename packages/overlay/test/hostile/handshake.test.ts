@@ -3,8 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Attack } from "@stellar-overlay/overlay-test/hostile/Attack"
 import * as AttackTrial from "@stellar-overlay/overlay-test/hostile/AttackTrial"
 import * as Hostile from "@stellar-overlay/overlay-test/hostile/HandshakeAttacks"
-import { note } from "@stellar-overlay/overlay-test/hostile/messages"
-import type { PeerScriptOptions } from "@stellar-overlay/overlay-test/PeerScript"
+import * as Identity from "@stellar-overlay/overlay-test/hostile/IdentityAttacks"
+import { note } from "@stellar-overlay/overlay-test/hostile/parts"
+import type { PeerScriptOptions } from "@stellar-overlay/overlay-test/ScriptedNode"
 import { ScriptedSession } from "@stellar-overlay/overlay-test/ScriptedSession"
 import * as DropReason from "../../src/DropReason.ts"
 import { PeerAuth } from "../../src/protocol/PeerAuth.ts"
@@ -62,12 +63,12 @@ describe("the handshake, with a hostile peer", () => {
   })
 
   it("H4 a bad signature costs one check, a certificate that is bad by its dates or its length none", () => {
-    for (const { trial: { crypto }, variant } of trials(Hostile.h4)) {
+    for (const { trial: { crypto }, variant } of trials(Identity.h4)) {
       const short = variant.name.startsWith("empty") || variant.name.startsWith("63 bytes")
       assert.strictEqual(crypto.ed25519Verify, short ? 0 : 1, variant.name)
       assert.deepStrictEqual([crypto.x25519, crypto.macKey], [0, 0], variant.name)
     }
-    for (const attack of [Hostile.h5, Hostile.h6]) {
+    for (const attack of [Identity.h5, Identity.h6]) {
       for (const { trial: { crypto }, variant } of trials(attack)) {
         assert.strictEqual(crypto.ed25519Verify, variant.drop === undefined ? 1 : 0, variant.name)
       }
@@ -108,7 +109,7 @@ describe("the handshake, with a hostile peer", () => {
   })
 
   it("H7 no low-order key leads to a MAC key", () => {
-    for (const { trial: { crypto }, variant } of trials(Hostile.h7)) {
+    for (const { trial: { crypto }, variant } of trials(Identity.h7)) {
       assert.deepStrictEqual([crypto.x25519, crypto.macKey], [1, 0], variant.name)
     }
   })

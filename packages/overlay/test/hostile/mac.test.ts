@@ -1,6 +1,6 @@
 /** Every bit of a frame, every sequence number, every batch: what is not exactly right ends the connection. */
 import { assert, describe, it } from "@effect/vitest"
-import { note, notes } from "@stellar-overlay/overlay-test/hostile/messages"
+import { note, notes } from "@stellar-overlay/overlay-test/hostile/parts"
 import type { ScriptedSession } from "@stellar-overlay/overlay-test/ScriptedSession"
 import * as TestCrypto from "@stellar-overlay/overlay-test/TestCrypto"
 import { Hmac } from "../../src/protocol/Hmac.ts"

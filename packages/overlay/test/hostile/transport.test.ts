@@ -1,6 +1,6 @@
 /** What attacks on framing cost a session: exact moments, memory, turns. */
 import { assert, describe, it } from "@effect/vitest"
-import { advert, note, sample, transaction, words } from "@stellar-overlay/overlay-test/hostile/messages"
+import { advert, note, sample, transaction, words } from "@stellar-overlay/overlay-test/hostile/parts"
 import { ScriptedSession } from "@stellar-overlay/overlay-test/ScriptedSession"
 import { Priority } from "../../src/protocol/Priority.ts"
 import { MAX_FRAMES_PER_TURN } from "../../src/protocol/Session.ts"

@@ -1,7 +1,7 @@
 /** What hostile XDR costs a session: memory by what came and not by what was claimed, no stack, no decoding. */
 import { assert, describe, it } from "@effect/vitest"
 import * as AttackTrial from "@stellar-overlay/overlay-test/hostile/AttackTrial"
-import { everyTag, hash, sample, transaction, txSet, words } from "@stellar-overlay/overlay-test/hostile/messages"
+import { everyTag, hash, sample, transaction, txSet, words } from "@stellar-overlay/overlay-test/hostile/parts"
 import * as Hostile from "@stellar-overlay/overlay-test/hostile/XdrAttacks"
 import { xdr } from "@stellar/stellar-base"
 import { MessageType } from "../../src/wire/MessageType.ts"

@@ -1,6 +1,6 @@
 /** Two peers of one connection, over any transport, each with a scope that a test can close. */
 import * as TestCrypto from "@stellar-overlay/overlay-test/TestCrypto"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, identity, Layer, Scope, Stream } from "effect"
 import { LocalNode } from "../../src/LocalNode.ts"
 import { NodeIdentity } from "../../src/NodeIdentity.ts"
 import * as OverlayConfig from "../../src/OverlayConfig.ts"
@@ -23,10 +23,17 @@ export interface TestNode {
   readonly local: LocalNode["Service"]
 }
 
-/** Tells of every connection that a transport makes. */
-const recording = (base: Transport["Service"], connections: Array<Connection>): Transport["Service"] => ({
+/** Tells of every connection that a transport makes; those it dials are wrapped. */
+const recording = (
+  base: Transport["Service"],
+  connections: Array<Connection>,
+  wrap: (connection: Connection) => Connection
+): Transport["Service"] => ({
   dial: (address, options) =>
-    Effect.tap(base.dial(address, options), (connection) => Effect.sync(() => connections.push(connection))),
+    base.dial(address, options).pipe(
+      Effect.map(wrap),
+      Effect.tap((connection) => Effect.sync(() => connections.push(connection)))
+    ),
   listen: (options) =>
     Effect.map(base.listen(options), (listener) => ({
       address: listener.address,
@@ -42,7 +49,8 @@ const recording = (base: Transport["Service"], connections: Array<Connection>): 
 
 export const makeNode = Effect.fnUntraced(function*(
   name: string,
-  config: Partial<OverlayConfig.Values> = {}
+  config: Partial<OverlayConfig.Values> = {},
+  wrap: (connection: Connection) => Connection = identity
 ): Effect.fn.Return<TestNode, OverlayConfig.OverlayConfigError, Transport | Scope.Scope> {
   const crypto = TestCrypto.TestCrypto.layer(name)
   const context = yield* Layer.build(
@@ -55,7 +63,7 @@ export const makeNode = Effect.fnUntraced(function*(
   )
   const events: Array<OverlayEvent> = []
   const connections: Array<Connection> = []
-  const transport = recording(yield* Transport, connections)
+  const transport = recording(yield* Transport, connections, wrap)
   return {
     events,
     connections,

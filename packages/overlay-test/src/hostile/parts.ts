@@ -1,5 +1,6 @@
 /**
- * Messages for hostile scripts: small, valid, told apart by a number.
+ * What hostile scripts are made of: messages that are small, valid and told apart by a number, and what every one of them
+ * expects sooner or later.
  */
 import { type MessageTag, MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import {
@@ -11,7 +12,11 @@ import {
   TxSet
 } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { xdr } from "@stellar/stellar-base"
+import type { HelloOverrides } from "../HandshakeScript.ts"
+import type { PeerScript } from "../PeerScript.ts"
 import { type RandomXdr, randomXdr, seeded } from "../RandomXdr.ts"
+import type { Script } from "../Script.ts"
+import { AT_ONCE } from "./Attack.ts"
 
 /** 32 bytes that begin with a number. */
 export const hash = (i: number): Uint8Array => {
@@ -85,4 +90,34 @@ export const words = (...values: ReadonlyArray<number>): Uint8Array => {
   const view = new DataView(bytes.buffer)
   values.forEach((value, i) => view.setUint32(4 * i, value >>> 0))
   return bytes
+}
+
+export const repeated = <A>(count: number, make: (i: number) => A): Array<A> =>
+  Array.from({ length: count }, (_, i) => make(i))
+
+/** Stays for so long, answering pings. */
+export const staysFor = function*(peer: PeerScript, millis: number): Script {
+  peer.answersPings = true
+  yield* peer.expectOpen(millis)
+}
+
+export const silently = { within: AT_ONCE, error: "silent" } as const
+
+/** Nothing was heard beyond these, in this order. */
+export const heardOnly = (peer: PeerScript, ...tags: ReadonlyArray<MessageTag>): void => {
+  if (peer.tags.join() !== tags.join()) throw peer.failure(`to hear ${tags.join()}`, `it was ${peer.tags.join()}`)
+}
+
+/** What an acceptor says before it judges a HELLO's contents; an initiator has said its own HELLO long before. */
+export const helloFirst = (peer: PeerScript): ReadonlyArray<MessageTag> => peer.role === "initiator" ? [] : ["Hello"]
+
+/** HELLOs that are refused with words; an acceptor answers them with its own first. */
+export const refusedHello = function*(
+  peer: PeerScript,
+  { hello, text }: { hello: HelloOverrides; text: string }
+): Script {
+  yield* peer.handshake("Connected")
+  yield* peer.say(peer.hello(hello))
+  yield* peer.expectError(2, text, AT_ONCE)
+  heardOnly(peer, "Hello", "ErrorMsg")
 }
