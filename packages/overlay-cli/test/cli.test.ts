@@ -10,6 +10,8 @@ import { console, Screen } from "../src/render/Screen.ts"
 import { VERSION } from "../src/version.ts"
 import { cli, objects } from "./support.ts"
 
+const commands = ["node", "demo", "ping", "peers", "watch", "mempool", "scp", "decode", "keygen"]
+
 describe("stellar-overlay", () => {
   it.effect("says its version, which is that of the package", () =>
     Effect.gen(function*() {
@@ -26,13 +28,13 @@ describe("stellar-overlay", () => {
         const { code, err, out } = yield* cli(args)
         assert.strictEqual(code, 0)
         assert.deepStrictEqual(err, [])
-        for (const name of ["demo", "ping", "watch", "decode", "keygen"]) assert.include(out.join("\n"), name)
+        for (const name of commands) assert.include(out.join("\n"), name)
       }
     }))
 
   it.effect("every subcommand explains itself", () =>
     Effect.gen(function*() {
-      for (const name of ["demo", "ping", "watch", "decode", "keygen"]) {
+      for (const name of commands) {
         const { code, out } = yield* cli([name, "--help"])
         assert.strictEqual(code, 0)
         assert.include(out.join("\n"), "USAGE")
@@ -51,10 +53,17 @@ describe("stellar-overlay", () => {
     [["watch", "localhost", "--types", "scp,foo"], /not foo/],
     [["watch", "localhost", "--count", "0"], /above 0/],
     [["watch", "a", "b"], /Unexpected positional argument: "b"/],
-    [["demo", "--nodes", "1"], /2 to 5/],
+    [["demo", "--nodes", "1"], /2 to 9/],
     [["demo", "--nodes", "x"], /nodes/],
     [["demo", "--seconds", "-1"], /above 0/],
-    [["demo", "--rate", "fast"], /max, or a number/],
+    [["demo", "--rate", "fast"], /"max"/],
+    [["demo", "--tps", "-1"], /0 to 1000/],
+    [["node", "--host", "validator"], /watcher/],
+    [["node", "--admin-port", "65536"], /a port from 0/],
+    [["node", "--peer", "1.2.3"], /an address such as/],
+    [["peers"], /Missing required flag: --of/],
+    [["scp"], /Missing required argument: target/],
+    [["mempool", "localhost", "--seconds", "0"], /above 0/],
     [["demo", "--port", "70000"], /a port from 0/],
     [["decode", "--kind", "packet", "00"], /frame/]
   ]

@@ -94,7 +94,7 @@ export const connected = (node: RunningNode): Effect.Effect<ReadonlyArray<string
 export const eventually = <A, E, R>(
   ask: Effect.Effect<A, E, R>,
   isGood: (answer: A) => boolean,
-  tries = 150
+  tries = 300
 ): Effect.Effect<A, E, R> =>
   Effect.gen(function*() {
     let answer = yield* ask
@@ -131,5 +131,12 @@ export const demo = Effect.fnUntraced(function*(args: ReadonlyArray<string> = []
   const line = yield* running.line(`"event":"listening"`)
   if (!line.startsWith("{")) throw new Error(line)
   const { address } = JSON.parse(line) as { readonly address: string }
-  return { running, address }
+  /** The nodes of the demo. All are printed at once. */
+  const nodes = running.output().out.split("\n").filter((line) => line.includes(`"event":"listening"`))
+    .map((line) => String(JSON.parse(line).node))
+  /** Waits until a node that is not one of the demo is let in. */
+  const guest = running.line((line) =>
+    line.includes(`"event":"authenticated"`) && !nodes.includes(JSON.parse(line).peer)
+  )
+  return { running, address, nodes, guest }
 })

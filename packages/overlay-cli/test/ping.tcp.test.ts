@@ -6,14 +6,8 @@ import { type Connection, Transport } from "@stellar-overlay/overlay/Transport"
 import { Context, Effect, Layer, Stream } from "effect"
 import { networkId } from "../src/net/networkId.ts"
 import { escape } from "../src/render/escape.ts"
+import { demo } from "./nodeSupport.ts"
 import { child, cli, closedPort, objects, server } from "./support.ts"
-
-/** A demo in a process of its own; gives the address of its first node. */
-const demo = Effect.gen(function*() {
-  const running = yield* child(["demo", "--json"])
-  const first = JSON.parse(yield* running.line("listening")) as { readonly address: string; readonly node: string }
-  return first
-})
 
 /** A node in this process that says what a test wants it to say. */
 const node = (options: NodeOverlay.Options) =>
@@ -33,11 +27,11 @@ const node = (options: NodeOverlay.Options) =>
 describe("ping", () => {
   it.live("PEE-01 a node: who it is, what it speaks, which network, how fast; exit 0", () =>
     Effect.gen(function*() {
-      const { address, node } = yield* demo
+      const { address, nodes: [node] } = yield* demo()
       const ran = yield* (yield* child(["ping", address])).ended
       assert.deepStrictEqual([ran.code, ran.err], [0, ""])
       assert.match(ran.out, new RegExp(`^${address} {2}ok\n`))
-      assert.include(ran.out, node)
+      assert.include(ran.out, node!)
       assert.match(ran.out, /version +stellar-overlay 0\.1\.0\n/)
       assert.match(ran.out, /overlay +42, accepts 38 to 42\n/)
       assert.match(ran.out, /network +standalone\n/)
@@ -130,7 +124,7 @@ describe("ping", () => {
 
   it.live("the network and the passphrase decide who answers", () =>
     Effect.gen(function*() {
-      const { address } = yield* demo
+      const { address } = yield* demo()
       const right = yield* cli(["ping", address, "--passphrase", passphrases.standalone, "--json"])
       assert.deepInclude(objects(right.out)[0], { ok: true, triedAs: ["standalone"] })
       const wrong = yield* cli(["ping", address, "--passphrase", "My Network", "--json"])

@@ -77,7 +77,7 @@ describe("settings of a node", () => {
       assert.deepStrictEqual(yield* of({}), ["Ours", []])
       assert.deepStrictEqual(yield* of({ env: { OVERLAY_NETWORK: "testnet" } }), [
         passphrases.testnet,
-        presets.testnet.knownPeers
+        presets.testnet.knownPeers ?? []
       ])
       assert.deepStrictEqual(
         yield* of({ env: { OVERLAY_NETWORK: "testnet" }, flags: { values: { networkPassphrase: "Mine" } } }),
@@ -89,7 +89,7 @@ describe("settings of a node", () => {
       )
       assert.deepStrictEqual(yield* of({ env: { OVERLAY_NETWORK_PASSPHRASE: passphrases.pubnet } }), [
         passphrases.pubnet,
-        presets.pubnet.knownPeers
+        presets.pubnet.knownPeers ?? []
       ])
     }))
 

@@ -47,7 +47,7 @@ export const DEFAULT_WITHIN_MILLIS = 5000
 const matches = (heard: Heard, what: What): boolean =>
   typeof what === "function" ? what(heard) : heard.message?._tag === what
 
-const nameOf = (what: What): string => typeof what === "function" ? what.name || "a certain frame" : what
+const nameOf = (what: What): string => typeof what === "function" ? "such a frame" : what
 
 /**
  * The peer. See the module's page.
@@ -176,13 +176,13 @@ export class PeerScript extends ScriptedNode {
   }
 
   /** Nothing of that kind (nothing at all, unless given) comes for so long. The connection may end. */
-  *expectNone(millis: number, what: What = () => true): Script {
+  *expectNone(millis: number, what?: What): Script {
     const from = this.heard.length
     yield* this.wait(millis)
-    const found = this.heard.slice(from).find((heard) => matches(heard, what))
-    if (found !== undefined) {
-      throw this.failure(`no ${nameOf(what)} for ${millis} ms`, `there came ${describeHeard(found)}`)
-    }
+    const found = this.heard.slice(from).find((heard) => what === undefined || matches(heard, what))
+    if (found === undefined) return
+    const name = what === undefined ? "nothing" : `no ${nameOf(what)}`
+    throw this.failure(`${name} for ${millis} ms`, `there came ${describeHeard(found)}`)
   }
 
   /** The connection stays open for so long. */

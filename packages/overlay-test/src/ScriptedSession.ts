@@ -19,7 +19,7 @@ import type { PeerScriptOptions } from "./ScriptedNode.ts"
 import { End, type EndOptions } from "./SessionPair.ts"
 
 /**
- * Bytes that wait in each direction before a write does.
+ * Bytes that wait in each direction before a write does, and that one read of the session gives at most.
  *
  * @category constants
  * @since 0.1.0
@@ -61,6 +61,8 @@ export interface ScriptedSessionOptions {
  * **Example** (A frame that claims too much)
  *
  * ```ts
+ * import { ScriptedSession } from "@stellar-overlay/overlay-test/ScriptedSession"
+ *
  * const wire = new ScriptedSession()
  * wire.run(function*(peer) {
  *   yield* peer.sayBytes(Uint8Array.of(0x80, 0, 0x10, 1))
@@ -133,7 +135,9 @@ export class ScriptedSession {
     switch (step._tag) {
       case "Write": {
         if (this.#finished !== undefined || this.peer.ending !== undefined) return "ended"
-        this.#toVictim.push(step.bytes)
+        for (let at = 0; at < step.bytes.length; at += SOCKET_CAPACITY) {
+          this.#toVictim.push(step.bytes.subarray(at, at + SOCKET_CAPACITY))
+        }
         this.#toVictimBytes += step.bytes.length
         this.#move()
         const end = this.now.millis + step.millis

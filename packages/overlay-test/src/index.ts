@@ -51,8 +51,7 @@ export * as MutateXdr from "./MutateXdr.ts"
 export * as OverlayCryptoContract from "./contract/OverlayCryptoContract.ts"
 
 /**
- * A peer whose every byte the test decides, apart from whatever carries the bytes: its identity and keys, how it
- * encodes, what it heard, and the verbs of which scripts are made.
+ * A peer whose every byte the test decides, apart from whatever carries the bytes: the verbs of which scripts are made.
  *
  * @since 0.1.0
  */
@@ -78,6 +77,14 @@ export * as RandomXdr from "./RandomXdr.ts"
  * @since 0.1.0
  */
 export * as Script from "./Script.ts"
+
+/**
+ * Who a scripted peer is on the wire: its identity and keys, how it encodes what it says, and how it reads and remembers
+ * what it hears.
+ *
+ * @since 0.1.0
+ */
+export * as ScriptedNode from "./ScriptedNode.ts"
 
 /**
  * A peer whose every byte the test decides, over any `Connection`: the loopback in a `World`, or real TCP.
@@ -114,6 +121,13 @@ export * as TestCrypto from "./TestCrypto.ts"
  * @since 0.1.0
  */
 export * as TestNode from "./TestNode.ts"
+
+/**
+ * A worked example of an `OverlayHost`: a toy ledger that some nodes close together, every second.
+ *
+ * @since 0.1.0
+ */
+export * as ToyLedger from "./ToyLedger.ts"
 
 /**
  * What every `Transport` must do, as cases for any test framework.

@@ -57,78 +57,372 @@ const { ERR_AUTH, ERR_CONF, ERR_DATA, ERR_LOAD, ERR_MISC } = ErrorCode
 
 const definitions = {
   // decoding and authentication
-  CorruptXdr: reason("us", "violation", ERR_DATA, "received corrupt XDR", "The peer sent bytes that are not a StellarMessage of this protocol: {}."),
-  CryptoError: reason("us", "violation", ERR_DATA, "crypto error", "A cryptographic operation refused what the peer sent."),
-  UnexpectedAuthSequence: reason("us", "violation", ERR_AUTH, "unexpected auth sequence", "A message was lost, repeated or reordered on the way, or the peer counts wrongly."),
-  ReceiveMacKeyZero: reason("us", "violation", ERR_AUTH, "receive mac key is zero", "An authenticated message arrived before keys were agreed."),
-  UnexpectedMac: reason("us", "violation", ERR_AUTH, "unexpected MAC", "A message was changed on the way, or the peer derived other keys."),
-  BadCryptoRequest: reason("us", "violation", undefined, "Bad crypto request", "The peer's Curve25519 key is degenerate, so no secret can be shared with it."),
-  SequenceExhausted: reason("us", "local", undefined, "message sequence exhausted", "2^64 messages were exchanged; reconnecting starts a new sequence."),
+  CorruptXdr: reason(
+    "us",
+    "violation",
+    ERR_DATA,
+    "received corrupt XDR",
+    "The peer sent bytes that are not a StellarMessage of this protocol: {}."
+  ),
+  CryptoError: reason(
+    "us",
+    "violation",
+    ERR_DATA,
+    "crypto error",
+    "A cryptographic operation refused what the peer sent."
+  ),
+  UnexpectedAuthSequence: reason(
+    "us",
+    "violation",
+    ERR_AUTH,
+    "unexpected auth sequence",
+    "A message was lost, repeated or reordered on the way, or the peer counts wrongly."
+  ),
+  ReceiveMacKeyZero: reason(
+    "us",
+    "violation",
+    ERR_AUTH,
+    "receive mac key is zero",
+    "An authenticated message arrived before keys were agreed."
+  ),
+  UnexpectedMac: reason(
+    "us",
+    "violation",
+    ERR_AUTH,
+    "unexpected MAC",
+    "A message was changed on the way, or the peer derived other keys."
+  ),
+  BadCryptoRequest: reason(
+    "us",
+    "violation",
+    undefined,
+    "Bad crypto request",
+    "The peer's Curve25519 key is degenerate, so no secret can be shared with it."
+  ),
+  SequenceExhausted: reason(
+    "us",
+    "local",
+    undefined,
+    "message sequence exhausted",
+    "2^64 messages were exchanged; reconnecting starts a new sequence."
+  ),
 
   // handshake
   UnexpectedHello: reason("us", "violation", undefined, "received unexpected HELLO", "The peer sent HELLO twice."),
-  CertificateExpired: reason("us", "rejected", undefined, "failed to verify auth cert", "The peer's certificate has expired ({}): compare both clocks."),
-  CertificateTooFarAhead: reason("us", "rejected", undefined, "failed to verify auth cert", "The peer's certificate expires too far in the future ({}): compare both clocks."),
-  CertificateInvalid: reason("us", "rejected", undefined, "failed to verify auth cert", "The signature does not fit: most often the peer is on another network (passphrase)."),
-  NodeBanned: reason("us", "rejected", undefined, "node is banned", "This node is on the ban list; unban it to let it in."),
-  UnknownRemoteAddress: reason("us", "unreachable", undefined, "failed to determine remote address", "The socket had no remote address any more."),
-  WrongProtocolVersion: reason("us", "rejected", ERR_CONF, "wrong protocol version", "The overlay version windows do not overlap ({}); widen overlayMinVersion or upgrade."),
-  ConnectingToSelf: reason("us", "rejected", ERR_CONF, "connecting to self", "The address leads back to this node, or two nodes share one seed."),
+  CertificateExpired: reason(
+    "us",
+    "rejected",
+    undefined,
+    "failed to verify auth cert",
+    "The peer's certificate has expired ({}): compare both clocks."
+  ),
+  CertificateTooFarAhead: reason(
+    "us",
+    "rejected",
+    undefined,
+    "failed to verify auth cert",
+    "The peer's certificate expires too far in the future ({}): compare both clocks."
+  ),
+  CertificateInvalid: reason(
+    "us",
+    "rejected",
+    undefined,
+    "failed to verify auth cert",
+    "The signature does not fit: most often the peer is on another network (passphrase)."
+  ),
+  NodeBanned: reason(
+    "us",
+    "rejected",
+    undefined,
+    "node is banned",
+    "This node is on the ban list; unban it to let it in."
+  ),
+  UnknownRemoteAddress: reason(
+    "us",
+    "unreachable",
+    undefined,
+    "failed to determine remote address",
+    "The socket had no remote address any more."
+  ),
+  WrongProtocolVersion: reason(
+    "us",
+    "rejected",
+    ERR_CONF,
+    "wrong protocol version",
+    "The overlay version windows do not overlap ({}); widen overlayMinVersion or upgrade."
+  ),
+  ConnectingToSelf: reason(
+    "us",
+    "rejected",
+    ERR_CONF,
+    "connecting to self",
+    "The address leads back to this node, or two nodes share one seed."
+  ),
   WrongNetwork: reason("us", "rejected", ERR_CONF, "wrong network passphrase", "The peer belongs to another network."),
-  BadAddress: reason("us", "violation", ERR_CONF, "bad address", "The peer announced the listening port {}, which cannot be one."),
-  AlreadyConnected: reason("us", "rejected", ERR_CONF, "already-connected peer: {}", "A connection with this node exists or is being made."),
-  OutOfOrderAuth: reason("us", "violation", ERR_MISC, "out-of-order AUTH message", "AUTH must come once, right after HELLO."),
-  FlowControlBytesDisabled: reason("us", "rejected", ERR_CONF, "flow control bytes disabled", "The peer's AUTH flags were {} instead of 200: it is older than stellar-core v21.3.0."),
-  MessageBeforeHandshake: reason("us", "violation", undefined, "received {} before completed handshake", "Only HELLO, AUTH and ERROR_MSG may come before authentication."),
-  HandshakeTimeout: reason("us", "timeout", undefined, "idle timeout (handshake not completed)", "The handshake did not finish within {} ms: the port may belong to another service."),
-  HandshakeRateLimited: reason("us", "load", undefined, "too many handshakes", "Signature checks of unknown nodes are limited per address and per second."),
+  BadAddress: reason(
+    "us",
+    "violation",
+    ERR_CONF,
+    "bad address",
+    "The peer announced the listening port {}, which cannot be one."
+  ),
+  AlreadyConnected: reason(
+    "us",
+    "rejected",
+    ERR_CONF,
+    "already-connected peer: {}",
+    "A connection with this node exists or is being made."
+  ),
+  OutOfOrderAuth: reason(
+    "us",
+    "violation",
+    ERR_MISC,
+    "out-of-order AUTH message",
+    "AUTH must come once, right after HELLO."
+  ),
+  FlowControlBytesDisabled: reason(
+    "us",
+    "rejected",
+    ERR_CONF,
+    "flow control bytes disabled",
+    "The peer's AUTH flags were {} instead of 200: it is older than stellar-core v21.3.0."
+  ),
+  MessageBeforeHandshake: reason(
+    "us",
+    "violation",
+    undefined,
+    "received {} before completed handshake",
+    "Only HELLO, AUTH and ERROR_MSG may come before authentication."
+  ),
+  HandshakeTimeout: reason(
+    "us",
+    "timeout",
+    undefined,
+    "idle timeout (handshake not completed)",
+    "The handshake did not finish within {} ms: the port may belong to another service."
+  ),
+  HandshakeRateLimited: reason(
+    "us",
+    "load",
+    undefined,
+    "too many handshakes",
+    "Signature checks of unknown nodes are limited per address and per second."
+  ),
 
   // message rules
   ReceivedPeers: reason("us", "violation", undefined, "received PEERS", "Only the node that was called sends PEERS."),
   TooManyPeersMessages: reason("us", "violation", undefined, "too many msgs PEERS", "PEERS comes once per connection."),
-  FloodCapacityExceeded: reason("us", "violation", undefined, "unexpected flood message, peer at capacity", "The peer sent more than it was granted ({})."),
-  UnexpectedSendMore: reason("us", "violation", undefined, "unexpected message type SEND_MORE", "Plain SEND_MORE ended with stellar-core v21.3.0."),
-  InvalidSendMoreExtended: reason("us", "violation", undefined, "invalid message SEND_MORE_EXTENDED", "A grant must carry bytes."),
-  CapacityOverflow: reason("us", "violation", undefined, "Peer capacity overflow", "The peer's grants add up to more than 2^64 - 1."),
-  SurveySignature: reason("us", "violation", ERR_MISC, "Survey has invalid signature", "The peer relayed a survey message that its author did not sign."),
-  RateLimited: reason("us", "load", ERR_LOAD, "peer exceeded rate limit", "The peer sent more {} than the configured rate allows."),
-  TooManyBadSignatures: reason("us", "violation", undefined, "too many invalid SCP signatures", "The peer keeps relaying SCP messages that nobody signed."),
+  FloodCapacityExceeded: reason(
+    "us",
+    "violation",
+    undefined,
+    "unexpected flood message, peer at capacity",
+    "The peer sent more than it was granted ({})."
+  ),
+  UnexpectedSendMore: reason(
+    "us",
+    "violation",
+    undefined,
+    "unexpected message type SEND_MORE",
+    "Plain SEND_MORE ended with stellar-core v21.3.0."
+  ),
+  InvalidSendMoreExtended: reason(
+    "us",
+    "violation",
+    undefined,
+    "invalid message SEND_MORE_EXTENDED",
+    "A grant must carry bytes."
+  ),
+  CapacityOverflow: reason(
+    "us",
+    "violation",
+    undefined,
+    "Peer capacity overflow",
+    "The peer's grants add up to more than 2^64 - 1."
+  ),
+  SurveySignature: reason(
+    "us",
+    "violation",
+    ERR_MISC,
+    "Survey has invalid signature",
+    "The peer relayed a survey message that its author did not sign."
+  ),
+  RateLimited: reason(
+    "us",
+    "load",
+    ERR_LOAD,
+    "peer exceeded rate limit",
+    "The peer sent more {} than the configured rate allows."
+  ),
+  TooManyBadSignatures: reason(
+    "us",
+    "violation",
+    undefined,
+    "too many invalid SCP signatures",
+    "The peer keeps relaying SCP messages that nobody signed."
+  ),
 
   // time
   IdleTimeout: reason("us", "timeout", undefined, "idle timeout", "Nothing was read or written for {} ms."),
-  NoCapacityTimeout: reason("us", "timeout", undefined, "idle timeout (no new flood requests)", "The peer granted no flow-control credit for {} ms."),
-  Straggling: reason("us", "timeout", undefined, "straggling (cannot keep up)", "The peer did not take what was sent to it for {} ms."),
-  SlowBody: reason("us", "timeout", undefined, "message body too slow", "The rest of an announced message came slower than {} bytes/s."),
+  NoCapacityTimeout: reason(
+    "us",
+    "timeout",
+    undefined,
+    "idle timeout (no new flood requests)",
+    "The peer granted no flow-control credit for {} ms."
+  ),
+  Straggling: reason(
+    "us",
+    "timeout",
+    undefined,
+    "straggling (cannot keep up)",
+    "The peer did not take what was sent to it for {} ms."
+  ),
+  SlowBody: reason(
+    "us",
+    "timeout",
+    undefined,
+    "message body too slow",
+    "The rest of an announced message came slower than {} bytes/s."
+  ),
 
   // framing and transport
-  FrameTooLarge: reason("us", "violation", undefined, "error during read", "The peer announced a message of {} bytes, over the limit."),
+  FrameTooLarge: reason(
+    "us",
+    "violation",
+    undefined,
+    "error during read",
+    "The peer announced a message of {} bytes, over the limit."
+  ),
   FrameEmpty: reason("us", "violation", undefined, "error during read", "The peer announced a message of no bytes."),
-  ShortRead: reason("network", "unreachable", undefined, "short read of message body", "The connection ended in the middle of a message."),
-  RemoteClosed: reason("remote", "unreachable", undefined, "error reading message header: end of file", "The peer closed the connection without saying why: before the handshake is done that often means another network, a ban, or a full node."),
-  ReadError: reason("network", "unreachable", undefined, "error reading message header: {}", "The connection broke while reading."),
-  WriteError: reason("network", "unreachable", undefined, "error during write", "The connection broke while writing: {}."),
-  ConnectionRefused: reason("network", "unreachable", undefined, "unable to connect: {}", "Nothing listens at that address and port."),
-  ConnectTimeout: reason("network", "unreachable", undefined, "unable to connect: {}", "The address does not answer: a firewall, a wrong address, or a node that is off."),
-  ConnectFailed: reason("network", "unreachable", undefined, "unable to connect: {}", "The connection could not be made."),
-  NameNotResolved: reason("network", "unreachable", undefined, "unable to resolve: {}", "The host name has no usable address: check the spelling and the resolver."),
+  ShortRead: reason(
+    "network",
+    "unreachable",
+    undefined,
+    "short read of message body",
+    "The connection ended in the middle of a message."
+  ),
+  RemoteClosed: reason(
+    "remote",
+    "unreachable",
+    undefined,
+    "error reading message header: end of file",
+    "The peer closed the connection without saying why: before the handshake is done that often means another network, a ban, or a full node."
+  ),
+  ReadError: reason(
+    "network",
+    "unreachable",
+    undefined,
+    "error reading message header: {}",
+    "The connection broke while reading."
+  ),
+  WriteError: reason(
+    "network",
+    "unreachable",
+    undefined,
+    "error during write",
+    "The connection broke while writing: {}."
+  ),
+  ConnectionRefused: reason(
+    "network",
+    "unreachable",
+    undefined,
+    "unable to connect: {}",
+    "Nothing listens at that address and port."
+  ),
+  ConnectTimeout: reason(
+    "network",
+    "unreachable",
+    undefined,
+    "unable to connect: {}",
+    "The address does not answer: a firewall, a wrong address, or a node that is off."
+  ),
+  ConnectFailed: reason(
+    "network",
+    "unreachable",
+    undefined,
+    "unable to connect: {}",
+    "The connection could not be made."
+  ),
+  NameNotResolved: reason(
+    "network",
+    "unreachable",
+    undefined,
+    "unable to resolve: {}",
+    "The host name has no usable address: check the spelling and the resolver."
+  ),
 
   // admission
   PeerRejected: reason("us", "load", ERR_LOAD, "peer rejected", "No slot is free for this peer."),
-  PreferredPeerSelected: reason("us", "load", ERR_LOAD, "preferred peer selected instead", "A preferred peer took the slot."),
-  OutOfSyncRotation: reason("us", "load", ERR_LOAD, "random disconnect due to out of sync", "This node is out of sync and tries other peers."),
-  PendingInboundFull: reason("us", "load", undefined, "all pending inbound connections are taken", "Too many handshakes are under way."),
+  PreferredPeerSelected: reason(
+    "us",
+    "load",
+    ERR_LOAD,
+    "preferred peer selected instead",
+    "A preferred peer took the slot."
+  ),
+  OutOfSyncRotation: reason(
+    "us",
+    "load",
+    ERR_LOAD,
+    "random disconnect due to out of sync",
+    "This node is out of sync and tries other peers."
+  ),
+  PendingInboundFull: reason(
+    "us",
+    "load",
+    undefined,
+    "all pending inbound connections are taken",
+    "Too many handshakes are under way."
+  ),
   OutboundFull: reason("us", "load", undefined, "all outbound connections taken", "No outbound slot is free."),
-  PerAddressLimit: reason("us", "load", undefined, "too many pending connections from {}", "One address may only open a few handshakes at a time."),
-  PerSubnetLimit: reason("us", "load", undefined, "too many pending connections from subnet {}", "One subnet may only open a few handshakes at a time."),
-  DialRefused: reason("us", "local", undefined, "not dialled: {}", "NotDue: back-off; HostLimit: dialled too often; Port: not one that gossip may name; Self: it is this node."),
-  MutualDialLost: reason("us", "local", ERR_CONF, "already-connected peer: {}", "Both nodes dialled at once; the other connection was kept."),
-  InboundEvicted: reason("us", "load", ERR_LOAD, "peer rejected", "The least useful inbound peer made room for a new one."),
+  PerAddressLimit: reason(
+    "us",
+    "load",
+    undefined,
+    "too many pending connections from {}",
+    "One address may only open a few handshakes at a time."
+  ),
+  PerSubnetLimit: reason(
+    "us",
+    "load",
+    undefined,
+    "too many pending connections from subnet {}",
+    "One subnet may only open a few handshakes at a time."
+  ),
+  DialRefused: reason(
+    "us",
+    "local",
+    undefined,
+    "not dialled: {}",
+    "NotDue: back-off; HostLimit: dialled too often; Port: not one that gossip may name; Self: it is this node."
+  ),
+  MutualDialLost: reason(
+    "us",
+    "local",
+    ERR_CONF,
+    "already-connected peer: {}",
+    "Both nodes dialled at once; the other connection was kept."
+  ),
+  InboundEvicted: reason(
+    "us",
+    "load",
+    ERR_LOAD,
+    "peer rejected",
+    "The least useful inbound peer made room for a new one."
+  ),
 
   // ends without fault
   Shutdown: reason("us", "local", ERR_MISC, "shutdown", "This side closed the connection."),
   DroppedByUser: reason("us", "local", ERR_MISC, "dropped by user", "An operator asked for it."),
   ErrorReceived: reason("remote", "rejected", undefined, "{}", "The peer said why it ended the connection."),
-  LoadErrorReceived: reason("remote", "load", undefined, "{}", "The peer has no room now; it is alive, and its address stays good."),
+  LoadErrorReceived: reason(
+    "remote",
+    "load",
+    undefined,
+    "{}",
+    "The peer has no room now; it is alive, and its address stays good."
+  ),
   ShutdownReceived: reason("remote", "unreachable", undefined, "{}", "The peer is shutting down."),
   Defect: reason("us", "bug", undefined, "internal error", "This is a bug in the overlay; please report it: {}.")
 } as const satisfies Record<string, Definition>

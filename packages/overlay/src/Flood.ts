@@ -38,6 +38,7 @@ import { MessageRecords } from "./protocol/MessageRecords.ts"
 import { ScheduledMessages } from "./protocol/ScheduledMessages.ts"
 import { TxAdverts } from "./protocol/TxAdverts.ts"
 import * as TxDemands from "./protocol/TxDemands.ts"
+import type { NodeId } from "./wire/NodeId.ts"
 import {
   FloodAdvert,
   FloodDemand,
@@ -58,6 +59,8 @@ export interface FloodShape {
    * peers newly told.
    */
   readonly broadcast: (message: StellarMessage) => number
+  /** Notes that a peer sent a message which another service relays, so that it is not sent back. */
+  readonly received: (message: StellarMessage, from: NodeId) => void
   /** Forgets what was flooded before a ledger (protocol.md 5.1). */
   readonly clearBelow: (ledgerSeq: number) => void
   /** A ledger closed: adopts its rates. */
@@ -147,10 +150,14 @@ const make = Effect.gen(function*() {
   }, millis())
   const flooded = new Map<Peer, FloodPeer>()
   const stats: FloodStats = { broadcasts: 0, sent: 0, alreadyScheduled: 0, scpDiscarded: 0, pulls: 0, pullMillis: 0 }
-  /** When the timer wakes next. */
+  /** The next run of demands. Runs come at multiples of the period; those that would find nothing are left out. */
+  let demandAt = millis()
+  const runAfter = (now: number): number =>
+    demandAt + limits.demandPeriodMillis * (1 + Math.floor((now - demandAt) / limits.demandPeriodMillis))
+  /** When the timer wakes next; never, while nothing is advertised in either direction. */
   let wakeAt = 0
-  /** Opened when an advert is due before that. */
-  const advertQueued = Latch.makeUnsafe(false)
+  /** Opened when it is to wake sooner. */
+  const sooner = Latch.makeUnsafe(false)
 
   const makeLimits = () =>
     FloodRates.make({
@@ -184,7 +191,7 @@ const make = Effect.gen(function*() {
     if (message._tag === "Transaction") {
       const hash = crypto.sha256(message.envelope)
       for (const { adverts, peer } of told) sendAdvert(peer, adverts.advertise(hash, now))
-      if (now + limits.advertPeriodMillis < wakeAt) advertQueued.openUnsafe()
+      if (now + limits.advertPeriodMillis < wakeAt) sooner.openUnsafe()
     } else {
       const kept = message.retain()
       for (const { peer } of told) peer.offer(kept)
@@ -339,6 +346,10 @@ const make = Effect.gen(function*() {
           case "FloodAdvert":
             records.record(message.type, keyOf(message), message.size, peer.session.stats)
             state.adverts.queueIncomingAdvert(message, host.ledger().trackingIndex)
+            if (wakeAt > demandAt) {
+              if (now > demandAt) demandAt = runAfter(now)
+              sooner.openUnsafe()
+            }
             break
           case "FloodDemand":
             records.record(message.type, keyOf(message), message.size, peer.session.stats)
@@ -347,6 +358,10 @@ const make = Effect.gen(function*() {
           case "TxSet":
           case "GeneralizedTxSet":
           case "ScpQuorumSet":
+          case "TimeSlicedSurveyRequest":
+          case "TimeSlicedSurveyResponse":
+          case "TimeSlicedSurveyStartCollecting":
+          case "TimeSlicedSurveyStopCollecting":
             records.record(message.type, keyOf(message), message.size, peer.session.stats)
             break
         }
@@ -362,18 +377,17 @@ const make = Effect.gen(function*() {
     isReadonlyArrayNonEmpty(messages) ? judgeScp(messages, messages.map(keyOf), undefined) : Effect.void
   )
 
-  let demandAt = millis()
   /** Sends what is due, and gives the time of the next turn. */
   const turn = (): number => {
     const now = millis()
     if (now >= demandAt) {
-      demandAt = now + limits.demandPeriodMillis
+      demandAt = runAfter(now)
       demandSome()
     }
-    let next = demandAt
+    let next = Infinity
     for (const { adverts, peer } of flooded.values()) {
       sendAdvert(peer, adverts.tick(now))
-      next = Math.min(next, adverts.nextDeadline ?? Infinity)
+      next = Math.min(next, adverts.nextDeadline ?? Infinity, adverts.size > 0 ? demandAt : Infinity)
     }
     return next
   }
@@ -381,10 +395,10 @@ const make = Effect.gen(function*() {
     Effect.as(Effect.logError("A defect in the timer of adverts and demands", defect), demandAt)
   yield* Effect.gen(function*() {
     while (true) {
-      advertQueued.closeUnsafe()
+      sooner.closeUnsafe()
       wakeAt = yield* Effect.catchDefect(Effect.sync(turn), failed)
       const wait = Math.max(1, Math.ceil(wakeAt - millis()))
-      yield* Effect.raceFirst(Effect.sleep(wait), advertQueued.await)
+      yield* wakeAt === Infinity ? sooner.await : Effect.raceFirst(Effect.sleep(wait), sooner.await)
     }
   }).pipe(Effect.forkScoped)
 
@@ -398,6 +412,9 @@ const make = Effect.gen(function*() {
 
   return Flood.of({
     broadcast: (message) => broadcast(message),
+    received: (message, from) => {
+      gate.addRecord(keyOf(message), from, host.ledger().trackingIndex, millis())
+    },
     clearBelow: (ledgerSeq) => {
       gate.clearBelow(ledgerSeq)
       for (const { adverts } of flooded.values()) adverts.clearBelow(ledgerSeq)

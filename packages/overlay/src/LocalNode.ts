@@ -36,32 +36,33 @@ export class LocalNode extends Context.Service<LocalNode, {
    *
    * @since 0.1.0
    */
-  static readonly layer: Layer.Layer<LocalNode, never, Config.OverlayConfig | NodeIdentity | OverlayCrypto> = Layer.effect(
-    this,
-    Effect.gen(function*() {
-      const config = yield* Config.OverlayConfig
-      const identity = yield* NodeIdentity
-      const crypto = yield* OverlayCrypto
-      const networkId = crypto.sha256(new TextEncoder().encode(config.networkPassphrase))
-      return LocalNode.of({
-        config,
-        derived: Config.derive(config),
-        networkId,
-        handshake: {
+  static readonly layer: Layer.Layer<LocalNode, never, Config.OverlayConfig | NodeIdentity | OverlayCrypto> = Layer
+    .effect(
+      this,
+      Effect.gen(function*() {
+        const config = yield* Config.OverlayConfig
+        const identity = yield* NodeIdentity
+        const crypto = yield* OverlayCrypto
+        const networkId = crypto.sha256(new TextEncoder().encode(config.networkPassphrase))
+        return LocalNode.of({
+          config,
+          derived: Config.derive(config),
           networkId,
-          id: identity.nodeId,
-          ledgerVersion: config.ledgerVersion,
-          overlayVersion: config.overlayVersion,
-          overlayMinVersion: config.overlayMinVersion,
-          version: config.versionString,
-          listeningPort: config.peerPort
-        },
-        auth: identity.peerAuth(networkId, {
-          maxFutureSeconds: config.maxCertificateSeconds,
-          sharedKeyCacheSize: config.sharedKeyCacheSize
-        }),
-        crypto
+          handshake: {
+            networkId,
+            id: identity.nodeId,
+            ledgerVersion: config.ledgerVersion,
+            overlayVersion: config.overlayVersion,
+            overlayMinVersion: config.overlayMinVersion,
+            version: config.versionString,
+            listeningPort: config.peerPort
+          },
+          auth: identity.peerAuth(networkId, {
+            maxFutureSeconds: config.maxCertificateSeconds,
+            sharedKeyCacheSize: config.sharedKeyCacheSize
+          }),
+          crypto
+        })
       })
-    })
-  )
+    )
 }

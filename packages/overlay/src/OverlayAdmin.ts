@@ -16,7 +16,7 @@ import * as NodeIds from "./NodeIds.ts"
 import { Overlay } from "./Overlay.ts"
 import type { Peer } from "./Peer.ts"
 import * as PeerJson from "./PeerJson.ts"
-import type { NodeId } from "./wire/NodeId.ts"
+import * as NodeId from "./wire/NodeId.ts"
 import { PeerAddress } from "./wire/PeerAddress.ts"
 
 /**
@@ -66,22 +66,27 @@ const noneIfEmpty = <A>(items: ReadonlyArray<A>): ReadonlyArray<A> | null => ite
  * @category commands
  * @since 0.1.0
  */
-export const handle = Effect.fnUntraced(function*(
+export const handle = (url: string): Effect.Effect<AdminResponse, never, Overlay | BanList | LocalNode> =>
+  Effect.catchDefect(
+    url.length > MAX_URL_LENGTH ? Effect.succeed(exception("request too long")) : carryOut(url),
+    (defect) => Effect.as(Effect.logError("An operator's command failed", defect), exception("internal error"))
+  )
+
+const carryOut = Effect.fnUntraced(function*(
   url: string
 ): Effect.fn.Return<AdminResponse, never, Overlay | BanList | LocalNode> {
   const overlay = yield* Overlay
   const bans = yield* BanList
   const local = yield* LocalNode
   const now = readNow(yield* Clock.Clock).millis
-  if (url.length > MAX_URL_LENGTH) return exception("request too long")
   const question = url.indexOf("?")
-  const path = (question < 0 ? url : url.slice(0, question)).replace(/^\/+|\/+$/g, "")
+  const path = (question < 0 ? url : url.slice(0, question)).replace(/^\/+/, "").replace(/\/$/, "")
   const params = new URLSearchParams(question < 0 ? "" : url.slice(question + 1))
 
-  const resolve = (name: string): NodeId | undefined =>
+  const resolve = (name: string): NodeId.NodeId | undefined =>
     NodeIds.resolve(name, {
       names: new Map(),
-      others: overlay.peers.authenticated().map((peer) => peer.id)
+      others: [...overlay.peers.authenticated().map((peer) => peer.id), ...bans.list()]
     })
 
   switch (path) {
@@ -99,8 +104,12 @@ export const handle = Effect.fnUntraced(function*(
         }
       })
     case "peers": {
-      const compact = params.get("compact") !== "false"
-      const render = (peer: Peer) => compact ? PeerJson.compact(peer.session, now) : PeerJson.full(peer.session, now)
+      const isCompact = params.get("compact") !== "false"
+      const isShort = params.get("fullkeys") === "false"
+      const render = ({ id, session }: Peer) => ({
+        ...(isCompact ? PeerJson.compact(session, now) : PeerJson.full(session, now)),
+        id: isShort ? NodeId.short(id) : id
+      })
       const { peers } = overlay
       return json({
         pending_peers: {
@@ -138,8 +147,9 @@ export const handle = Effect.fnUntraced(function*(
     }
     case "ban": {
       const name = params.get("node")
-      const id = name === null ? undefined : resolve(name)
-      if (id === undefined) return text("Must specify at least peer id: ban?node=NODE_ID")
+      if (name === null) return text("Must specify at least peer id: ban?node=NODE_ID")
+      const id = resolve(name)
+      if (id === undefined) return text(`Peer ${name} not found`)
       overlay.ban(id)
       return text(`Ban peer: ${name}`)
     }

@@ -342,13 +342,21 @@ const contradiction = (v: Values, bytes: ByteParameters): OverlayConfigError | u
     )
   }
   if (v.peerReadingCapacity <= v.peerFloodReadingCapacity) {
-    return refuse("peerReadingCapacity", "is not above peerFloodReadingCapacity", "Control messages need room of their own")
+    return refuse(
+      "peerReadingCapacity",
+      "is not above peerFloodReadingCapacity",
+      "Control messages need room of their own"
+    )
   }
   if (v.flowControlSendMoreBatchSize > v.peerFloodReadingCapacity) {
     return refuse("flowControlSendMoreBatchSize", "is above peerFloodReadingCapacity", "No grant would ever be sent")
   }
   if (bytes.sendMoreBatchSizeBytes > bytes.floodReadingCapacityBytes) {
-    return refuse("flowControlSendMoreBatchSizeBytes", "is above peerFloodReadingCapacityBytes", "No grant would ever be sent")
+    return refuse(
+      "flowControlSendMoreBatchSizeBytes",
+      "is above peerFloodReadingCapacityBytes",
+      "No grant would ever be sent"
+    )
   }
   if (bytes.floodReadingCapacityBytes - bytes.sendMoreBatchSizeBytes < v.maxTransactionSizeBytes) {
     return refuse(
@@ -434,7 +442,11 @@ export const make = (options: Partial<Values> = {}): Result.Result<Values, Overl
     const text = decoded.failure.message
     const key = /\["([A-Za-z0-9]+)"\]/.exec(text)?.[1] ?? "configuration"
     return Result.fail(
-      new OverlayConfigError({ key, problem: text.split("\n")[0] ?? text, hint: "See OverlayConfig for the allowed range" })
+      new OverlayConfigError({
+        key,
+        problem: text.split("\n")[0] ?? text,
+        hint: "See OverlayConfig for the allowed range"
+      })
     )
   }
   const problem = contradiction(decoded.success, derive(decoded.success).bytes)

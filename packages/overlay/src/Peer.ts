@@ -154,7 +154,14 @@ export const connect = Effect.fn("Peer.connect")(
         Effect.mapError((error) => new PeerDropped({ address, id: undefined, reason: dialFailure(error) })),
         Effect.tapError(({ reason }) =>
           Effect.sync(() =>
-            events.publish({ _tag: "PeerDropped", address, role: "initiator", id: undefined, authenticated: false, reason })
+            events.publish({
+              _tag: "PeerDropped",
+              address,
+              role: "initiator",
+              id: undefined,
+              authenticated: false,
+              reason
+            })
           )
         )
       )
@@ -175,7 +182,9 @@ export const accept = Effect.fn("Peer.accept")(
 )
 
 /** A scope of its own inside the caller's, closed at once when `self` fails or is interrupted. */
-const inOwnScope = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
+const inOwnScope = <A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const scope = yield* Scope.fork(yield* Effect.scope)
@@ -283,7 +292,10 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     if (session.dropReason !== undefined) return failure
     if (!session.isCongested) return Effect.void
     runtime.relief.close()
-    return Effect.andThen(runtime.relief.await, Effect.suspend(() => session.dropReason === undefined ? Effect.void : failure))
+    return Effect.andThen(
+      runtime.relief.await,
+      Effect.suspend(() => session.dropReason === undefined ? Effect.void : failure)
+    )
   })
 
   /** Messages of a lane, or of both; `whenSome` waits until there may be some. */

@@ -100,9 +100,15 @@ export interface PeerManagerShape {
   /**
    * A connection ended. Takes the failure back when the reason says nothing against the address: the peer had no room,
    * we are connected with that node already (a duplicate, or a promotion), or the decision was ours. A peer without room
-   * is tried later each time.
+   * is tried later each time, unless the connection was `established`: a peer that has given us credit had room, and
+   * its ERROR_MSG, which nobody signs, may be a stranger's.
    */
-  readonly connectionEnded: (address: PeerAddress, role: Role, reason: DropReason.DropReason) => void
+  readonly connectionEnded: (
+    address: PeerAddress,
+    role: Role,
+    reason: DropReason.DropReason,
+    options?: { readonly established?: boolean | undefined }
+  ) => void
   /** The address leads to this node: it is deleted, and never dialled or stored again. */
   readonly rememberSelf: (address: PeerAddress) => void
   /** Notes the authenticated outbound peers, most valued first; some of them become the anchors. */

@@ -216,14 +216,15 @@ const make = Effect.gen(function*() {
     }
   })
 
-  /** What the end of a connection says about its address, its host and its node. */
-  const judge = (entry: Entry, reason: DropReason.DropReason, authenticated: boolean): void => {
+  /** What the end of a connection says about its address, its host and its node; `session` if it was authenticated. */
+  const judge = (entry: Entry, reason: DropReason.DropReason, session?: Session): void => {
     const { remote, role } = entry
     const address = role === "initiator" ? entry.address : remote?.address ?? entry.address
     if (reason._tag === "ConnectingToSelf" && role === "initiator") manager.rememberSelf(entry.address)
-    manager.connectionEnded(address, role, reason)
+    const established = session !== undefined && session.stats.grantsReceived > 0
+    manager.connectionEnded(address, role, reason, { established })
     manager.removePeersWithManyFailures(MAX_FAILURES, address)
-    if (authenticated && remote !== undefined) bans.recordDrop(remote.id, reason)
+    if (session !== undefined && remote !== undefined) bans.recordDrop(remote.id, reason)
     if (role === "acceptor" && !isExempt(entry.address)) {
       const isViolation = DropReason.kind(reason) === "violation" && DropReason.droppedBy(reason) === "us"
       const cost = isViolation ? options.violationCost : reason._tag === "NodeBanned" ? options.bannedCost : 0
@@ -277,13 +278,13 @@ const make = Effect.gen(function*() {
       }).pipe(Effect.tapError(({ reason }) =>
         Effect.sync(() => {
           learn()
-          judge(entry, reason, false)
+          judge(entry, reason)
         })
       ))
       if (ledger !== undefined && ledger !== given) peer.updateLedger(ledger)
       yield* live.begin(entry, peer)
       if (result !== undefined) yield* Deferred.succeed(result, peer)
-      yield* live.serve(entry, peer, (reason) => judge(entry, reason, true))
+      yield* live.serve(entry, peer, (reason) => judge(entry, reason, peer.session))
     })
 
     const failed = (cause: Cause.Cause<PeerDropped>): Effect.Effect<void> => {

@@ -157,8 +157,9 @@ export * as Frame from "./wire/Frame.ts"
 export * as Handshake from "./protocol/Handshake.ts"
 
 /**
- * How many handshakes unknown nodes may cost: token buckets per host and for all, so that a storm of connections or of
- * HELLOs with bad signatures takes a bounded share of the processor (a signature check costs about 60 us).
+ * How many connections or handshakes unknown nodes may cost: token buckets per host and for all, so that a storm of
+ * connections or of HELLOs with bad signatures takes a bounded share of the processor (a signature check costs about
+ * 60 us), and a host that misbehaves is not heard for a while.
  *
  * @since 0.1.0
  */
@@ -180,12 +181,26 @@ export * as HashQueue from "./protocol/HashQueue.ts"
 export * as Hmac from "./protocol/Hmac.ts"
 
 /**
+ * Who of a full inbound list makes room for a newcomer: an idle peer that takes a slot and gives nothing.
+ *
+ * @since 0.1.0
+ */
+export * as InboundEviction from "./protocol/InboundEviction.ts"
+
+/**
  * Received messages on their way to the consumer, in two lanes: SCP, fetch replies and everything else that is rare
  * never wait behind transactions, adverts and demands.
  *
  * @since 0.1.0
  */
 export * as Inbox from "./protocol/Inbox.ts"
+
+/**
+ * Transaction sets or quorum sets by their hash, for as long as SCP messages of remembered slots refer to them.
+ *
+ * @since 0.1.0
+ */
+export * as ItemCache from "./protocol/ItemCache.ts"
 
 /**
  * Finding what SCP messages refer to: transaction sets and quorum sets, asked of one peer after another until one has it.
@@ -216,6 +231,13 @@ export * as ItemTracker from "./protocol/ItemTracker.ts"
  * @since 0.1.0
  */
 export * as LedgerContext from "./protocol/LedgerContext.ts"
+
+/**
+ * Which ledger the network is at, for a node that takes part in nothing: learnt from the EXTERNALIZE messages it hears.
+ *
+ * @since 0.1.0
+ */
+export * as LedgerTracker from "./protocol/LedgerTracker.ts"
 
 /**
  * What ends a connection by time, and the ping that keeps it alive and measures it.
@@ -349,6 +371,20 @@ export * as OverlayEvents from "./OverlayEvents.ts"
 export * as OverlayHost from "./OverlayHost.ts"
 
 /**
+ * A host for a sentry: it relays what is worth relaying, and answers questions, without a ledger.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayHostRelay from "./OverlayHostRelay.ts"
+
+/**
+ * A host that only looks on: it takes SCP messages, relays nothing, has nothing, and wants no transactions.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayHostWatcher from "./OverlayHostWatcher.ts"
+
+/**
  * A peer as a scoped Effect: connect or accept, consume typed messages as a stream, leave the scope to say goodbye.
  *
  * @since 0.1.0
@@ -442,6 +478,21 @@ export * as PeerTable from "./protocol/PeerTable.ts"
 export * as Peers from "./Peers.ts"
 
 /**
+ * What can be turned about admission beyond `OverlayConfig`.
+ *
+ * @since 0.1.0
+ */
+export * as PeersConfig from "./PeersConfig.ts"
+
+/**
+ * What becomes of an SCP message at a node that relays without taking part: discarded, held until what it refers to has
+ * come, or relayed and remembered.
+ *
+ * @since 0.1.0
+ */
+export * as PendingEnvelopes from "./protocol/PendingEnvelopes.ts"
+
+/**
  * The cryptographic operations the protocol needs, as synchronous functions on bytes.
  *
  * @since 0.1.0
@@ -464,11 +515,25 @@ export * as Priority from "./protocol/Priority.ts"
 export * as QueryLimiter from "./protocol/QueryLimiter.ts"
 
 /**
+ * Whose SCP messages matter: everybody's, those of listed nodes, or those of the transitive quorum.
+ *
+ * @since 0.1.0
+ */
+export * as QuorumFilter from "./protocol/QuorumFilter.ts"
+
+/**
  * Whether a quorum set makes sense. One that does not is not used, and the envelopes that name it are discarded.
  *
  * @since 0.1.0
  */
 export * as QuorumSetSanity from "./protocol/QuorumSetSanity.ts"
+
+/**
+ * What a quorum set means: whom it names, and whether some nodes are enough for it.
+ *
+ * @since 0.1.0
+ */
+export * as QuorumSlices from "./protocol/QuorumSlices.ts"
 
 /**
  * Random addresses in small portions from one query, without asking the table each time.
@@ -503,6 +568,20 @@ export * as Resolver from "./Resolver.ts"
 export * as ScheduledMessages from "./protocol/ScheduledMessages.ts"
 
 /**
+ * Signatures of SCP statements: Ed25519 over the network id, ENVELOPE_TYPE_SCP and the statement, not hashed before.
+ *
+ * @since 0.1.0
+ */
+export * as ScpSignature from "./protocol/ScpSignature.ts"
+
+/**
+ * The latest SCP messages of every validator for the slots worth remembering: what a node answers GET_SCP_STATE with.
+ *
+ * @since 0.1.0
+ */
+export * as ScpState from "./protocol/ScpState.ts"
+
+/**
  * Whether one SCP statement makes an earlier one of the same node and slot pointless to send.
  *
  * @since 0.1.0
@@ -532,11 +611,92 @@ export * as SessionStats from "./protocol/SessionStats.ts"
 export * as StellarMessage from "./wire/StellarMessage.ts"
 
 /**
+ * What validators agree on: a transaction set, a close time, upgrades, and who proposed them.
+ *
+ * @since 0.1.0
+ */
+export * as StellarValue from "./protocol/StellarValue.ts"
+
+/**
  * What can go wrong with the database under `PeerStore` and `BanList`, and how the operator hears of it.
  *
  * @since 0.1.0
  */
 export * as StorageError from "./StorageError.ts"
+
+/**
+ * The time-sliced survey, in both roles: what this node collects and tells when it is surveyed, what it relays for
+ * others, and surveys of its own.
+ *
+ * @since 0.1.0
+ */
+export * as Survey from "./Survey.ts"
+
+/**
+ * The operator's commands about surveys, with stellar-core's names, parameters, texts and JSON.
+ *
+ * @since 0.1.0
+ */
+export * as SurveyAdmin from "./SurveyAdmin.ts"
+
+/**
+ * What a surveyed node tells: about itself, and about up to 25 peers of each direction. As XDR, and as the JSON of
+ * stellar-core's `getsurveyresult`.
+ *
+ * @since 0.1.0
+ */
+export * as SurveyBody from "./protocol/SurveyBody.ts"
+
+/**
+ * What can be turned about surveys beyond `OverlayConfig`, which has the keys of surveyors.
+ *
+ * @since 0.1.0
+ */
+export * as SurveyConfig from "./SurveyConfig.ts"
+
+/**
+ * Signatures and secrecy of the survey.
+ *
+ * @since 0.1.0
+ */
+export * as SurveyCrypto from "./protocol/SurveyCrypto.ts"
+
+/**
+ * How many survey messages a node takes part in: so many surveyors in a ledger, so many surveyed nodes of each, every
+ * pair once, and no response that nobody asked for.
+ *
+ * @since 0.1.0
+ */
+export * as SurveyLimiter from "./protocol/SurveyLimiter.ts"
+
+/**
+ * The distribution of a few hundred numbers out of any number of them: what a survey says about latencies.
+ *
+ * @since 0.1.0
+ */
+export * as SurveySamples from "./protocol/SurveySamples.ts"
+
+/**
+ * A surveyed node's part of a survey: its phases, and what it collects about itself and its peers.
+ *
+ * @since 0.1.0
+ */
+export * as SurveyState from "./protocol/SurveyState.ts"
+
+/**
+ * The surveyor's part of a survey: whom it still wants to ask, with what key, and what was answered.
+ *
+ * @since 0.1.0
+ */
+export * as Surveyor from "./protocol/Surveyor.ts"
+
+/**
+ * Transactions by the SHA-256 of their envelope, for a node without a ledger: it cannot tell whether they are valid or
+ * applied, so it keeps them for a while, passes them on, and then wants to hear no more of them for a while.
+ *
+ * @since 0.1.0
+ */
+export * as TransactionPool from "./protocol/TransactionPool.ts"
 
 /**
  * Byte connections: dialling, listening, and nothing about Stellar.
@@ -559,6 +719,14 @@ export * as TxAdverts from "./protocol/TxAdverts.ts"
  * @since 0.1.0
  */
 export * as TxDemands from "./protocol/TxDemands.ts"
+
+/**
+ * How many signatures may be checked, in all and for one peer: token buckets, so that a storm of SCP messages takes a
+ * bounded share of the processor and slows down who sends it.
+ *
+ * @since 0.1.0
+ */
+export * as VerifyBudget from "./protocol/VerifyBudget.ts"
 
 /**
  * The failure of a parser in `wire`: what was wrong, and where.

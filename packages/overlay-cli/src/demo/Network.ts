@@ -50,6 +50,8 @@ export interface DemoNode {
   readonly address: PeerAddress
   /** Addresses it knew from its database when it started. */
   readonly known: number
+  /** The node it was told of, when its database is not enough. */
+  readonly seed: PeerAddress | undefined
   readonly overlay: OverlayShape
   readonly flood: Flood["Service"]
   readonly manager: PeerManager["Service"]
@@ -141,6 +143,7 @@ const startNode = Effect.fnUntraced(function*(options: {
     identity,
     address: overlay.address!, // it listens
     known: manager.size(),
+    seed,
     overlay,
     flood: Context.get(services, Flood),
     manager,
@@ -180,8 +183,7 @@ const withPort = <A, R>(
   wanted !== 0 || last === 0 ? start(wanted) : Effect.catchTag(start(last), "TransportError", () => start(0))
 
 /**
- * Starts the nodes and lets them look for each other. Those without a database know the first node, which they call; the
- * others call whom they know.
+ * Starts the nodes. Those without a database are told of the first node; so are the others when it is not where it was.
  */
 export const start = Effect.fnUntraced(function*(
   { hooks, places, port }: Options
@@ -191,7 +193,8 @@ export const start = Effect.fnUntraced(function*(
   const nodes: Array<DemoNode> = []
   for (const [index, place] of places.entries()) {
     const identity = all[index]!
-    const seed = index === 0 || place.isKnown ? undefined : nodes[0]?.address
+    const first = nodes[0]?.address
+    const seed = place.isKnown && first?.port === places[0]?.port ? undefined : first
     nodes.push(
       yield* withPort(port === 0 ? 0 : port + index, place.port, (port) =>
         startNode({ index, place, port, identity, validators, seed, hooks }))
@@ -200,14 +203,12 @@ export const start = Effect.fnUntraced(function*(
   return nodes
 })
 
-/** Calls at once whom the nodes would call two seconds after their start. */
+/** Calls at once whom the nodes would call two seconds after their start: their seed, and whom they know. */
 export const meet = (nodes: ReadonlyArray<DemoNode>): Effect.Effect<void> =>
   Effect.sync(() => {
-    for (const { known, manager, overlay } of nodes) {
-      if (known > 0) { for (const { address } of manager.all()) overlay.peers.dial(address) }
-      else if (nodes[0] !== undefined && overlay !== nodes[0].overlay) {
-        overlay.peers.dial(nodes[0].address, { force: true })
-      }
+    for (const { manager, overlay, seed } of nodes) {
+      if (seed !== undefined) overlay.peers.dial(seed, { force: true })
+      for (const { address } of manager.all()) if (address.key !== seed?.key) overlay.peers.dial(address)
     }
   })
 

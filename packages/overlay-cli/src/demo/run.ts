@@ -57,26 +57,30 @@ const memory = (): Report.Memory => {
 
 const passphrase = passphrases[Network.NETWORK]
 
-const listeningJson = ({ address, identity, known }: Network.DemoNode, directory: Directory.Directory) => ({
+const listeningJson = ({ address, identity, known, seed }: Network.DemoNode, directory: Directory.Directory) => ({
   event: "listening",
   node: identity.nodeId,
   address: address.key,
   network: passphrase,
   known,
+  seed: seed?.key,
   directory: directory.path
 })
 
 /** What the nodes know of each other when they start. */
 const knowledge = (nodes: ReadonlyArray<Network.DemoNode>, { instead, path }: Directory.Directory): Array<Line> => {
-  const known = nodes.filter((node) => node.known > 0).length
+  const told = nodes.filter(({ seed }) => seed !== undefined).length
   const first = nodes[0] === undefined ? "" : short(nodes[0].identity.nodeId)
   return [
     ...(instead === undefined ? [] : [[dim(`  ${instead}; this one keeps nothing`)]]),
-    known === 0
-      ? [`  first run: all know ${first} and nobody else; databases are in ${path}`]
-      : known === nodes.length
+    told === 0
       ? [bold("  they start from the databases of the last run"), ` in ${path}, and no seed is given`]
-      : [bold(`  ${known} of them start from their databases`), ` in ${path}, the others know ${first} and nobody else`]
+      : told === nodes.length - 1
+      ? [`  the others are told of ${first} and nobody else; databases are in ${path}`]
+      : [
+        bold(`  ${nodes.length - told} of them start from their databases`),
+        ` in ${path}, the others are told of ${first} and nobody else`
+      ]
   ]
 }
 

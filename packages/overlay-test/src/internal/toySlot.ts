@@ -132,7 +132,7 @@ export class ToySlot {
   /** Whether this node may vote for a ballot. */
   mayVote({ counter, value }: Candidate): boolean {
     if (this.isDecided || (this.own?.kind === "PREPARE" && counter <= this.own.ballot.counter)) return false
-    return true
+    if (this.#lock === undefined || this.#lock.value === value) return true
     return this.#valid !== undefined && this.#valid.value === value && this.#valid.counter > this.#lock.counter
   }
 

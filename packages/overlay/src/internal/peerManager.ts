@@ -137,12 +137,12 @@ export const make = Effect.fnUntraced(function*(
     table.update(row, { numFailures: row.failuresBefore, failuresBefore: -1 })
   }
 
-  const connectionEnded: PeerManagerShape["connectionEnded"] = (address, role, reason) => {
+  const connectionEnded: PeerManagerShape["connectionEnded"] = (address, role, reason, options) => {
     const row = table.get(address)
     if (role !== "initiator" || row === undefined || !config.fairAccounting) return
     if (isForgiven(reason)) attemptForgiven(address)
     else if (row.failuresBefore >= 0) table.update(row, { failuresBefore: -1 }, { memoryOnly: true })
-    if (reason._tag === "LoadErrorReceived") {
+    if (reason._tag === "LoadErrorReceived" && options?.established !== true) {
       const refusals = Math.min(row.refusals + 1, MAX_BACKOFF_EXPONENT)
       const nextAttemptMillis = Math.max(row.nextAttemptMillis, now() + backoffMillis(refusals, draw()))
       table.update(row, { refusals, nextAttemptMillis })

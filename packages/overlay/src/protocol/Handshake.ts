@@ -185,7 +185,15 @@ export class Handshake {
 
   sendHello(now: Now): void {
     const { auth, config, nonce } = this.options
-    this.out.push(Hello.make({ ...config, peerId: config.id, versionStr: config.version, cert: auth.certificate(now.unixSeconds), nonce }))
+    this.out.push(
+      Hello.make({
+        ...config,
+        peerId: config.id,
+        versionStr: config.version,
+        cert: auth.certificate(now.unixSeconds),
+        nonce
+      })
+    )
   }
 
   private receiveHello(hello: Hello, now: Now): DropReason.DropReason | undefined {

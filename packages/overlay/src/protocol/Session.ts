@@ -34,16 +34,23 @@ import {
 import { validateStellarMessage } from "../wire/XdrValidator.ts"
 import { FlowControl } from "./FlowControl.ts"
 import type { FlowControlOptions } from "./FlowControlOptions.ts"
-import { type Admission, Handshake, type HandshakeConfig, type PeerState, type RemoteFacts, type Role } from "./Handshake.ts"
+import {
+  type Admission,
+  Handshake,
+  type HandshakeConfig,
+  type PeerState,
+  type RemoteFacts,
+  type Role
+} from "./Handshake.ts"
 import { Hmac } from "./Hmac.ts"
 import { type Batch, Inbox, type Lane } from "./Inbox.ts"
 import type { LedgerContext } from "./LedgerContext.ts"
 import { Liveness, type LivenessOptions, pingHash } from "./Liveness.ts"
 import { OutboundBatch } from "./OutboundBatch.ts"
 import { OutboundQueues, type OutboundQueuesOptions } from "./OutboundQueues.ts"
-import { Priority } from "./Priority.ts"
 import type { PeerAuth } from "./PeerAuth.ts"
 import type { Now, Primitives } from "./Primitives.ts"
+import { Priority } from "./Priority.ts"
 import { QueryLimiter, type QueryLimiterOptions } from "./QueryLimiter.ts"
 import { RateLimiter, type RateLimiterOptions } from "./RateLimiter.ts"
 import { SessionStats } from "./SessionStats.ts"
@@ -102,10 +109,10 @@ export type SessionEvent =
  * @category constants
  * @since 0.1.0
  */
-export const MAX_FRAMES_PER_TURN = 64
+export const MAX_FRAMES_PER_TURN = 256
 
 /** What waits before `isCongested`, of messages that are never shed. */
-const POLITE_COUNT = 1000
+const POLITE_COUNT = 250
 const POLITE_BYTES = 1_048_576
 
 /** Frames whose MACs are checked together. */
@@ -326,7 +333,9 @@ export class Session {
       const exceeded = this.#rate.take(size, now.millis)
       if (exceeded !== undefined) return this.drop(DropReason.make("RateLimited", exceeded), now)
     }
-    const delivered = this.isAuthenticated ? this.#handleAuthenticated(message, now) : this.#handleHandshake(message, now)
+    const delivered = this.isAuthenticated
+      ? this.#handleAuthenticated(message, now)
+      : this.#handleHandshake(message, now)
     if (delivered) this.#inbox.push(message)
     else {
       this.flow.end(size, flood)

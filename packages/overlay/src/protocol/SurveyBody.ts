@@ -159,7 +159,8 @@ export const encode = ({ inboundPeers, node, outboundPeers }: SurveyBody): Uint8
   if (inboundPeers.length > MAX_PEERS_PER_RESPONSE || outboundPeers.length > MAX_PEERS_PER_RESPONSE) {
     throw new RangeError(`a response has at most ${MAX_PEERS_PER_RESPONSE} peers of a direction`)
   }
-  const versionsOf = (peers: ReadonlyArray<SurveyedPeer>) => peers.map((peer) => F.cutText(peer.version, MAX_VERSION_LENGTH))
+  const versionsOf = (peers: ReadonlyArray<SurveyedPeer>) =>
+    peers.map((peer) => F.cutText(peer.version, MAX_VERSION_LENGTH))
   const inboundVersions = versionsOf(inboundPeers)
   const outboundVersions = versionsOf(outboundPeers)
   let length = 4 + 4 + 4 + NODE_LENGTH

@@ -245,7 +245,7 @@ export class SurveyState {
    * `updateSurveyPhase`). To be called every few seconds. True when the phase changed.
    */
   update(now: number): boolean {
-    if (this.#phase === "COLLECTING") for (const watched of this.#collecting.values()) this.#sample(watched)
+    if (this.#phase === "COLLECTING") { for (const watched of this.#collecting.values()) this.#sample(watched) }
     if (now <= this.#until) return false
     if (this.#phase === "COLLECTING") this.#startReporting(now)
     else this.#reset()

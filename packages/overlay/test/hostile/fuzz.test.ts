@@ -126,10 +126,11 @@ const lastType = (slab: Uint8Array): number => {
   return view.getInt32(at + 16)
 }
 
-const campaign = (role: Role, stage: Stage, inputs: number): Map<DropTag | "none", number> => {
+/** Runs the inputs of a range and says how often each reason came. */
+const campaign = (role: Role, stage: Stage, from: number, count: number): Map<DropTag | "none", number> => {
   const path = prepare(role)
   const reasons = new Map<DropTag | "none", number>()
-  for (let input = 0; input < inputs; input++) {
+  for (let input = from; input < from + count; input++) {
     try {
       fuzz(path, stage, input, reasons)
     } catch (cause) {
@@ -139,48 +140,48 @@ const campaign = (role: Role, stage: Stage, inputs: number): Map<DropTag | "none
   return reasons
 }
 
+/** What must have come up in a campaign, or the fuzzer does not reach what it is for. */
+const expected: Readonly<Record<Stage, ReadonlyArray<DropTag | "none">>> = {
+  Connected: [
+    "CorruptXdr",
+    "FrameEmpty",
+    "FrameTooLarge",
+    "HandshakeTimeout",
+    "MessageBeforeHandshake",
+    "OutOfOrderAuth",
+    "CertificateInvalid",
+    "CertificateExpired",
+    "WrongProtocolVersion"
+  ],
+  GotHello: [
+    "none",
+    "CorruptXdr",
+    "FrameEmpty",
+    "FrameTooLarge",
+    "HandshakeTimeout",
+    "MessageBeforeHandshake",
+    "UnexpectedHello",
+    "FlowControlBytesDisabled",
+    "UnexpectedMac",
+    "UnexpectedAuthSequence"
+  ],
+  GotAuth: ["none", "CorruptXdr", "UnexpectedMac", "UnexpectedAuthSequence", "FrameTooLarge"]
+}
+
+const STEP = 20_000
+
 describe("fuzzing", () => {
   for (const role of ["acceptor", "initiator"] as const) {
-    it(`H20 COD-02 60,000 damaged HELLOs to the ${role}`, () => {
-      const reasons = campaign(role, "Connected", 60_000)
-      for (
-        const tag of [
-          "CorruptXdr",
-          "FrameEmpty",
-          "FrameTooLarge",
-          "HandshakeTimeout",
-          "MessageBeforeHandshake",
-          "OutOfOrderAuth",
-          "CertificateInvalid",
-          "CertificateExpired",
-          "WrongProtocolVersion"
-        ] as const
-      ) assert.isAbove(reasons.get(tag) ?? 0, 0, tag)
-    })
-
-    it(`H20 COD-02 40,000 damaged AUTHs to the ${role}`, () => {
-      const reasons = campaign(role, "GotHello", 40_000)
-      for (
-        const tag of [
-          "none",
-          "CorruptXdr",
-          "FrameEmpty",
-          "FrameTooLarge",
-          "HandshakeTimeout",
-          "MessageBeforeHandshake",
-          "UnexpectedHello",
-          "FlowControlBytesDisabled",
-          "UnexpectedMac",
-          "UnexpectedAuthSequence"
-        ] as const
-      ) assert.isAbove(reasons.get(tag) ?? 0, 0, tag)
-    })
-
-    it(`X1 X4 M1 COD-02 10,000 damaged messages to the authenticated ${role}`, () => {
-      const reasons = campaign(role, "GotAuth", 10_000)
-      for (const tag of ["none", "CorruptXdr", "UnexpectedMac", "UnexpectedAuthSequence", "FrameTooLarge"] as const) {
-        assert.isAbove(reasons.get(tag) ?? 0, 0, tag)
-      }
-    })
+    const run = (stage: Stage, from: number, count = STEP) => {
+      const reasons = campaign(role, stage, from, count)
+      for (const tag of expected[stage]) assert.isAbove(reasons.get(tag) ?? 0, 0, tag)
+    }
+    for (let part = 1; part <= 3; part++) {
+      it(`H20 COD-02 20,000 damaged HELLOs to the ${role}, part ${part}`, () => run("Connected", part * STEP))
+    }
+    for (let part = 1; part <= 2; part++) {
+      it(`H20 COD-02 20,000 damaged AUTHs to the ${role}, part ${part}`, () => run("GotHello", part * STEP))
+    }
+    it(`X1 X4 M1 COD-02 10,000 damaged messages to the authenticated ${role}`, () => run("GotAuth", 0, 10_000))
   }
 })

@@ -10,7 +10,7 @@ import { PeerManager } from "../../src/PeerManager.ts"
 import { Peers } from "../../src/Peers.ts"
 import * as NodeId from "../../src/wire/NodeId.ts"
 import { PeerAddress } from "../../src/wire/PeerAddress.ts"
-import { ErrorMsg } from "../../src/wire/StellarMessage.ts"
+import { ErrorMsg, SendMoreExtended } from "../../src/wire/StellarMessage.ts"
 
 const here = PeerAddress.make("10.1.0.1", 11_625)
 const there = PeerAddress.make("10.2.0.1", 11_625)
@@ -101,7 +101,13 @@ describe("a node and its hostile peers", () => {
       assert.strictEqual(peers.registry.authenticatedCount(), 0)
     })))
 
-  for (const [code, text] of [[0, "shutdown"], [2, "already-connected peer: GABCD"], [3, "unexpected MAC"]] as const) {
+  const forged = [
+    [0, "shutdown"],
+    [2, "already-connected peer: GABCD"],
+    [3, "unexpected MAC"],
+    [4, "peer rejected"]
+  ] as const
+  for (const [code, text] of forged) {
     it.effect(`M6 a forged ERROR_MSG (${text}) after authentication costs the address nothing`, () =>
       world(Effect.gen(function*() {
         const { manager, peers } = yield* start
@@ -112,6 +118,8 @@ describe("a node and its hostile peers", () => {
         assert.isTrue(peers.dial(there, { force: true }))
         const scripted = yield* Fiber.join(accepting)
         yield* scripted.handshake()
+        yield* scripted.say(SendMoreExtended.make({ numMessages: 200, numBytes: 300_000 }))
+        yield* Effect.sleep("1 second")
         const before = manager.load(there)
         assert.strictEqual(before.numFailures, 0)
         yield* scripted.say(ErrorMsg.make({ code, text }))

@@ -19,9 +19,9 @@ describe("a network of fifty nodes", () => {
           for (let i = 1; i <= COUNT; i++) nodes.push(yield* launch(i))
           const check = Effect.gen(function*() {
             const outbound = nodes.map((node) => linked(node, "initiator"))
-            // The first one was called by all the others: it has nobody left to call.
+            // The first one has no address to start from and knows only who called it.
             assert.deepStrictEqual(outbound, [0, ...Array<number>(COUNT - 1).fill(8)])
-            assert.strictEqual(linked(nodes[0]!, "acceptor"), COUNT - 1)
+            assert.isAtLeast(linked(nodes[0]!, "acceptor"), COUNT / 2 - 1)
             assert.strictEqual(reachable(nodes), COUNT)
             const sum = outbound.reduce((a, b) => a + b)
             assert.strictEqual(nodes.reduce((n, node) => n + counts(node.overlay.peers).size, 0), 2 * sum)

@@ -66,6 +66,15 @@ describe("our ERROR_MSG", () => {
     remote.say(SendMoreExtended.make({ numMessages: 10, numBytes: 10_000 }))
     assert.deepStrictEqual(remote.names, ["ERROR_MSG ERR_MISC dropped by user"])
   })
+
+  it("PEE-04 flow-controlled messages that were not handed to the socket stay behind, those for which there was credit too", () => {
+    const remote = authenticated().say(SendMoreExtended.make({ numMessages: 10, numBytes: 10_000 }))
+    remote.session.send(transaction(400), remote.now)
+    remote.session.send(getTxSet(1), remote.now)
+    remote.session.drop(DropReason.make("DroppedByUser"), remote.now)
+    remote.pump()
+    assert.deepStrictEqual(remote.names, ["GET_TX_SET", "ERROR_MSG ERR_MISC dropped by user"])
+  })
 })
 
 describe("their ERROR_MSG", () => {

@@ -11,13 +11,10 @@ import { PeerStore } from "../../src/PeerStore.ts"
 import { Transport } from "../../src/Transport.ts"
 import type { PeerAddress } from "../../src/wire/PeerAddress.ts"
 import { getTxSet, quorumSet, transaction } from "./fixtures.ts"
-import { dial, failureOf, type Handle, link, listen, makeNode, type TestNode } from "./peers.ts"
+import { dial, failureOf, type Handle, link, listen, makeNode, type TestNode, until } from "./peers.ts"
 import { frame } from "./remote.ts"
 
 const tcp = Effect.provide(NodeTransport.layer)
-
-const until = (condition: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => condition() ? Effect.void : Effect.andThen(Effect.sleep(1), until(condition)))
 
 /** The lists of a node. */
 const peersOf = (node: TestNode) =>

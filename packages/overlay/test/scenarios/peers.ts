@@ -151,6 +151,14 @@ export const link = Effect.fnUntraced(function*(options: LinkOptions = {}) {
 export const failureOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, never, R> =>
   Effect.matchEffect(effect, { onFailure: Effect.succeed, onSuccess: () => Effect.die("it succeeded") })
 
+/** Waits until something holds, by asking again and again; who asks for ever has found a defect. */
+export const until = (condition: () => boolean, attempts = 20_000): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (condition()) return Effect.void
+    if (attempts === 0) return Effect.die(`never: ${condition}`)
+    return Effect.andThen(Effect.sleep(1), until(condition, attempts - 1))
+  })
+
 /** Takes messages of a peer until there are so many of a tag. */
 export const take = <Tag extends StellarMessage["_tag"]>(peer: Peer.Peer, tag: Tag, count: number) =>
   peer.messages.pipe(
