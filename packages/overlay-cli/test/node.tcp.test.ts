@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import * as Net from "node:net"
+import { networkInterfaces } from "node:os"
 import { connected, eventually, folder, get, node, peersOf, raw, request } from "./nodeSupport.ts"
 import { cli, closedPort, objects } from "./support.ts"
 
@@ -68,6 +69,12 @@ describe("node", () => {
         (yield* request(adminPort, "/info", { headers: { host: `localhost:${adminPort}` } })).status,
         200
       )
+
+      for (const address of Object.values(networkInterfaces()).flatMap((found) => found ?? [])) {
+        if (address.family !== "IPv4" || address.internal) continue
+        const outside = yield* Effect.exit(request(adminPort, "/info", { host: address.address }))
+        assert.isTrue(Exit.isFailure(outside), `reached at ${address.address}`)
+      }
 
       const malformed = [
         "nonsense\r\n\r\n",

@@ -140,12 +140,13 @@ export const MAX_ROUNDS = 100_000
  * **Example** (A handshake)
  *
  * ```ts
- * const pair = SessionPair.make()
- * pair.connect()
+ * import { StellarMessage } from "@stellar-overlay/overlay"
+ * import { SessionPair } from "@stellar-overlay/overlay-test"
+ *
+ * const pair = SessionPair.connected()
  * pair.acceptor.session.isAuthenticated // true
- * pair.initiator.session.send(message, pair.now)
+ * pair.initiator.session.send(StellarMessage.GetScpState.make({ ledgerSeq: 7 }), pair.now)
  * pair.settle()
- * pair.acceptor.received // [message]
  * ```
  *
  * @category models

@@ -12,6 +12,7 @@ import { NodeIdentity } from "../src/NodeIdentity.ts"
 import { Overlay } from "../src/Overlay.ts"
 import { OverlayConfig, standalone } from "../src/OverlayConfig.ts"
 import type { PeerDropped } from "../src/OverlayError.ts"
+import type { Transport } from "../src/Transport.ts"
 import { ScpMessage } from "../src/wire/StellarMessage.ts"
 
 const scpMessage = (slot: number) =>
@@ -41,7 +42,7 @@ const start = (i: number, config = {}) =>
     config: { listenHost: `10.${i}.0.1`, targetPeerConnections: 1, ...config }
   })
 
-const inWorld = <A, E>(program: Effect.Effect<A, E, LocalNode | LoopbackTransport.LoopbackNetwork | Scope.Scope | World.World | import("../src/Transport.ts").Transport>) =>
+const inWorld = <A, E>(program: Effect.Effect<A, E, LocalNode | LoopbackTransport.LoopbackNetwork | Scope.Scope | World.World | Transport>) =>
   World.run(program.pipe(Effect.provide(client), Effect.provide(LoopbackTransport.layerNetwork())), { seed: 3 })
 
 describe("Follow", () => {

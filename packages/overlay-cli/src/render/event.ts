@@ -35,15 +35,16 @@ export const show = (event: OverlayEvent): Shown | undefined => {
     case "PeerDropped": {
       const { address, authenticated, id, reason, role } = event
       const peer = id === undefined ? [address.key] : [bold(short(id)), ` at ${address.key}`]
-      // A node that is called although it called us proves its address by it, and ends as what it is.
+      // Who called us is called to prove its address; the second connection ends as what it is, and nothing is wrong.
+      const isDuplicate = reason._tag === "AlreadyConnected"
       const verb = authenticated
         ? dim("left")
-        : reason._tag === "AlreadyConnected"
+        : isDuplicate
         ? dim("duplicate")
         : yellow(role === "initiator" ? "failed" : "refused")
       return {
         line: [verb, ` ${direction(role)} `, ...peer, ": ", ...Drop.headline(reason)],
-        hint: DropReason.kind(reason) === "local" ? undefined : Drop.hint(reason),
+        hint: isDuplicate || DropReason.kind(reason) === "local" ? undefined : Drop.hint(reason),
         object: {
           event: authenticated ? "left" : role === "initiator" ? "failed" : "refused",
           peer: id,

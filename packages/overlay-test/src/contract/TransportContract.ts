@@ -14,7 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as assert from "node:assert/strict"
+import * as assert from "../internal/assert.ts"
 
 /**
  * One case. The title starts with the capabilities, scenarios and attacks it covers.
@@ -202,7 +202,7 @@ export const cases: ReadonlyArray<Case> = [
       const first = yield* Scope.provide(listen(), scope)
       yield* Scope.close(scope, Exit.void)
       const refused = yield* failureOf(dial(first.address))
-      assert.deepEqual([refused.kind, refused.detail], ["Refused", "ECONNREFUSED"])
+      assert.equal([refused.kind, refused.detail], ["Refused", "ECONNREFUSED"])
       const second = yield* listen(first.address.port)
       assert.equal(second.address.key, first.address.key)
       yield* serveEcho(second)
@@ -229,7 +229,7 @@ export const cases: ReadonlyArray<Case> = [
     run: Effect.gen(function*() {
       const { address } = yield* listen()
       const error = yield* failureOf(listen(address.port))
-      assert.deepEqual([error.kind, error.detail], ["ListenFailed", "EADDRINUSE"])
+      assert.equal([error.kind, error.detail], ["ListenFailed", "EADDRINUSE"])
       assert.equal(yield* kindOf(listen(65_536)), "ListenFailed")
     })
   },
@@ -282,7 +282,7 @@ export const cases: ReadonlyArray<Case> = [
       const answers = yield* Effect.forEach(texts, (text) => Effect.scoped(echoOnce(listener.address, text)), {
         concurrency: "unbounded"
       })
-      assert.deepEqual(answers, texts)
+      assert.equal(answers, texts)
     })
   },
   {
@@ -317,7 +317,7 @@ export const cases: ReadonlyArray<Case> = [
       yield* Effect.forkScoped(Effect.andThen(writeStream(client, MIB), client.end))
       yield* Effect.forkScoped(Effect.andThen(writeStream(server, MIB), server.end))
       const lengths = yield* Effect.all([readToEnd(client), readToEnd(server)], { concurrency: 2 })
-      assert.deepEqual(lengths, [MIB, MIB])
+      assert.equal(lengths, [MIB, MIB])
     })
   },
   {
@@ -414,7 +414,7 @@ export const blackHoleCases = (address: PeerAddress): ReadonlyArray<Case> => [
     title: "CON-01 a dial that nobody answers fails with Timeout",
     run: Transport.use((transport) =>
       Effect.map(failureOf(transport.dial(address, { timeoutMillis: 50 })), (error) => {
-        assert.deepEqual([error.kind, error.detail], ["Timeout", "ETIMEDOUT"])
+        assert.equal([error.kind, error.detail], ["Timeout", "ETIMEDOUT"])
       })
     )
   },
@@ -425,7 +425,7 @@ export const blackHoleCases = (address: PeerAddress): ReadonlyArray<Case> => [
       yield* Effect.yieldNow
       assert.equal(dialing.pollUnsafe(), undefined)
       yield* Fiber.interrupt(dialing)
-      assert.ok(Exit.hasInterrupts(yield* Fiber.await(dialing)))
+      assert.ok(Exit.hasInterrupts(yield* Fiber.await(dialing)), "the dial could not be interrupted")
     })
   }
 ]

@@ -14,6 +14,11 @@ import { invariant } from "./invariant.ts"
 const SMALLEST = 8
 /** An emptied ring keeps at most this many places. */
 const KEPT_WHEN_EMPTY = 256
+/**
+ * Up to this length keys are looked for one by one, which beats any index. Beyond, they are counted as well: a peer that
+ * takes nothing may have thousands of entries, and each new one would look through all of them.
+ */
+const LOOKED_THROUGH = 64
 
 export class OutboundLane<Message extends StellarMessage = StellarMessage> {
   #messages: Array<Message | undefined> = new Array<Message | undefined>(SMALLEST).fill(undefined)
@@ -21,6 +26,8 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
   #keys: Array<number> = new Array<number>(SMALLEST).fill(0)
   #head = 0
   #ghosts = 0
+  /** How many entries have each key, from the moment the lane is long until it is empty. */
+  #occurrences: Map<number, number> | undefined
 
   /** Entries, those in flight included. */
   length = 0
@@ -39,6 +46,8 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
     this.#keys[at] = key
     this.length++
     this.bytes += message.size
+    if (this.#occurrences !== undefined) this.#count(key, 1)
+    else if (this.length > LOOKED_THROUGH) this.#countAll()
   }
 
   messageAt(index: number): Message {
@@ -49,8 +58,9 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
     return this.#times[(this.#head + index) & (this.#messages.length - 1)]!
   }
 
-  /** The first entry at or behind `from` with a key, or -1. Linear, over an array of small integers. */
+  /** The first entry at or behind `from` with a key, or -1. */
   indexOfKey(key: number, from: number): number {
+    if (this.#occurrences !== undefined && !this.#occurrences.has(key)) return -1
     const keys = this.#keys
     const mask = keys.length - 1
     for (let i = from; i < this.length; i++) if (keys[(this.#head + i) & mask] === key) return i
@@ -62,6 +72,10 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
     invariant(index >= this.inFlight && index < this.length, "an entry in flight was replaced")
     const at = (this.#head + index) & (this.#messages.length - 1)
     this.bytes += message.size - this.#messages[at]!.size
+    if (this.#keys[at] !== key) {
+      this.#count(this.#keys[at]!, -1)
+      this.#count(key, 1)
+    }
     this.#messages[at] = message
     this.#times[at] = time
     this.#keys[at] = key
@@ -101,6 +115,7 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
       const message = this.#messages[source]!
       if (!keep(message)) {
         this.bytes -= message.size
+        this.#count(this.#keys[source]!, -1)
         continue
       }
       const target = (this.#head + to++) & mask
@@ -128,16 +143,32 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
 
   #shift(): Message {
     const message = this.#messages[this.#head]!
+    if (this.#occurrences !== undefined) this.#count(this.#keys[this.#head]!, -1)
     this.#messages[this.#head] = undefined
     this.#head = (this.#head + 1) & (this.#messages.length - 1)
     this.length--
     this.bytes -= message.size
-    if (this.length === 0 && this.#messages.length > KEPT_WHEN_EMPTY) this.#reset()
+    if (this.length === 0) this.#reset()
     return message
+  }
+
+  #countAll(): void {
+    this.#occurrences = new Map()
+    const mask = this.#keys.length - 1
+    for (let i = 0; i < this.length; i++) this.#count(this.#keys[(this.#head + i) & mask]!, 1)
+  }
+
+  #count(key: number, difference: 1 | -1): void {
+    const occurrences = this.#occurrences
+    if (occurrences === undefined) return
+    const count = (occurrences.get(key) ?? 0) + difference
+    if (count === 0) occurrences.delete(key)
+    else occurrences.set(key, count)
   }
 
   #reset(): void {
     this.#head = 0
+    this.#occurrences = undefined
     if (this.#messages.length <= KEPT_WHEN_EMPTY) {
       this.#messages.fill(undefined)
       return

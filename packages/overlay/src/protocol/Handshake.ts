@@ -25,7 +25,7 @@
 import * as DropReason from "../DropReason.ts"
 import { equals } from "../internal/bytes.ts"
 import { coreName } from "../wire/MessageType.ts"
-import * as NodeId from "../wire/NodeId.ts"
+import type * as NodeId from "../wire/NodeId.ts"
 import { PeerAddress } from "../wire/PeerAddress.ts"
 import { Auth, AUTH_FLAGS, type ErrorMsg, Hello, Peers, type StellarMessage } from "../wire/StellarMessage.ts"
 import type { PeerAuth } from "./PeerAuth.ts"

@@ -112,7 +112,7 @@ export type SessionEvent =
 export const MAX_FRAMES_PER_TURN = 256
 
 /** What waits before `isCongested`, of messages that are never shed. */
-const POLITE_COUNT = 250
+const POLITE_COUNT = 1000
 const POLITE_BYTES = 1_048_576
 
 /** Frames whose MACs are checked together. */
@@ -304,7 +304,7 @@ export class Session {
       failure = DropReason.make(this.#hmac.failure ?? "UnexpectedMac")
       unfit = 1
     }
-    bodies.fill(noBytes, 0, count)
+    for (let i = 0; i < count; i++) bodies[i] = noBytes // the array is used again and must not pin them
     if (failure !== undefined && this.dropReason === undefined) {
       this.stats.messagesRead += unfit
       this.drop(failure, now)

@@ -3,7 +3,6 @@ import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransp
 import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
 import * as World from "@stellar-overlay/overlay-test/World"
 import { Context, Effect } from "effect"
-import { LocalNode } from "../../src/LocalNode.ts"
 import { Overlay } from "../../src/Overlay.ts"
 import { PeerAddress } from "../../src/wire/PeerAddress.ts"
 

@@ -1,0 +1,53 @@
+import { assert, describe, it } from "@effect/vitest"
+import { createHash } from "node:crypto"
+import { Ledgers, LOST_MILLIS } from "../src/demo/Ledgers.ts"
+import { isGood } from "../src/demo/report.ts"
+
+const hash = (text: string): Uint8Array => createHash("sha256").update(text).digest()
+
+const ledger = (ledgerSeq: number, transactions: ReadonlyArray<string>, name = `ledger ${ledgerSeq}`) => ({
+  ledgerSeq,
+  hash: hash(name),
+  txSetHash: hash("set"),
+  transactions: transactions.map(hash),
+  closeTime: 0,
+  rounds: 1,
+  jumpedFrom: undefined
+})
+
+describe("the books of a demo", () => {
+  it("a payment is applied when it is in the ledgers of all nodes, and under way before", () => {
+    const books = new Ledgers(2)
+    books.submitted(hash("a"), 0)
+    books.submitted(hash("b"), 100)
+    books.closed(0, ledger(2, ["a", "b"]), 1000)
+    books.closed(0, ledger(2, ["a", "b"]), 1000) // the same node again is no second node
+    assert.deepInclude(books.result(1000), { submitted: 2, applied: 0, underWay: 2, lost: 0, ledger: 0, inStep: false })
+    books.closed(1, ledger(2, ["a", "b"]), 1100)
+    const result = books.result(1100)
+    assert.deepInclude(result, { applied: 2, underWay: 0, lost: 0, appliedMillis: 1050, ledger: 2, inStep: true })
+    assert.strictEqual(result.hash, Buffer.from(hash("ledger 2")).toString("hex"))
+    assert.isTrue(isGood(result))
+  })
+
+  it("one that is in nobody's ledger after a while is lost, and so is one that its node refused", () => {
+    const books = new Ledgers(2)
+    books.submitted(hash("a"), 0)
+    books.submitted(hash("b"), 0)
+    books.refused(hash("b"))
+    assert.deepInclude(books.result(LOST_MILLIS), { underWay: 1, lost: 1 })
+    const later = books.result(LOST_MILLIS + 1)
+    assert.deepInclude(later, { underWay: 0, lost: 2 })
+    assert.isFalse(isGood(later))
+  })
+
+  it("two hashes for one ledger are not forgotten", () => {
+    const books = new Ledgers(2)
+    books.closed(0, ledger(2, []), 0)
+    books.closed(1, ledger(2, [], "another"), 0)
+    for (let seq = 3; seq < 200; seq++) for (const node of [0, 1]) books.closed(node, ledger(seq, []), 0)
+    const result = books.result(0)
+    assert.deepInclude(result, { agree: false, ledger: 199, inStep: true })
+    assert.isFalse(isGood(result))
+  })
+})
