@@ -23,6 +23,7 @@ import { session } from "./session.ts"
 import { simulation } from "./simulation.ts"
 import { xdrFacts } from "./xdr.ts"
 
+// Relay to several links and pull mode join this list with flooding.
 const benchmarks: ReadonlyArray<Benchmark> = [link, session, handshake, roundTrip, memory, xdrFacts, flow, connector, simulation]
 
 const { values } = parseArgs({

@@ -4,7 +4,7 @@ import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
 import * as Peer from "@stellar-overlay/overlay/Peer"
 import { Transport } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import { fromBytes, type StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
+import { fromBytes, is, type StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { Effect, ManagedRuntime, Scope, Stream } from "effect"
 import { cpuMicros, millisNow } from "../harness.ts"
 import { bodiesOf, oneScpMessage, type Workload } from "../workloads.ts"
@@ -16,6 +16,7 @@ const scope = Scope.makeUnsafe()
 const peers: Array<Peer.Peer> = []
 const meter = new Meter()
 
+const isScp = is("ScpMessage")
 let echoing = false
 let answered: (() => void) | undefined
 let pauseMillis = 0
@@ -28,7 +29,7 @@ const consume = (peer: Peer.Peer) => {
     Stream.runForEachArray((messages) => {
       meter.add(messages.length)
       answered?.()
-      if (echoing) return peer.sendAll(messages.map((message) => message.retain()))
+      if (echoing) return peer.sendAll(messages.filter(isScp).map((message) => message.retain()))
       return pauseMillis > 0 ? Effect.sleep(pauseMillis) : Effect.void
     }),
     Effect.catch((error) => Effect.logWarning("a peer was dropped", error.message))
@@ -73,7 +74,7 @@ export const actor = {
       }).pipe(Scope.provide(scope))
     ),
 
-  /** Answers every message with itself. */
+  /** Answers every SCP message with itself. */
   echo: (): void => {
     echoing = true
   },

@@ -5,6 +5,8 @@ import { bodiesOf, oneScpMessage, type Workload } from "../workloads.ts"
 import { type EndReport, Meter } from "./meter.ts"
 import { type RoundTrips, timeRoundTrips } from "./raw.ts"
 
+const SCP_MESSAGE = 11
+
 const node = makeNode({ cacheKeys: true })
 const links: Array<Link> = []
 const meter = new Meter()
@@ -25,10 +27,12 @@ export const actor = {
     for (let i = 0; i < count; i++) track(await dial(port, node, options))
   },
 
-  /** Answers every message with itself. */
+  /** Answers every SCP message with itself. */
   echo: (): void => {
     for (const link of links) {
-      link.onMessage = (body) => link.write(body.subarray(12, body.length - 32))
+      link.onMessage = (body, type) => {
+        if (type === SCP_MESSAGE) link.write(body.subarray(12, body.length - 32))
+      }
     }
   },
 

@@ -91,6 +91,9 @@ export interface FloodStats {
   pullMillis: number
 }
 
+/** How often demands that are a minute old are looked for while there is nothing to demand. */
+const FORGET_PERIOD_MILLIS = 5000
+
 interface FloodPeer extends DemandPeer {
   readonly peer: Peer
   readonly answers: DemandAnswers
@@ -384,7 +387,7 @@ const make = Effect.gen(function*() {
       demandAt = runAfter(now)
       demandSome()
     }
-    let next = Infinity
+    let next = demands.size > 0 ? now + FORGET_PERIOD_MILLIS : Infinity
     for (const { adverts, peer } of flooded.values()) {
       sendAdvert(peer, adverts.tick(now))
       next = Math.min(next, adverts.nextDeadline ?? Infinity, adverts.size > 0 ? demandAt : Infinity)

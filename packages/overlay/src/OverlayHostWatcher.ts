@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   return {
-    ledger: () => ledgerView(facts, tracker, true, millis()),
+    ledger: () => ledgerView(facts, tracker, false, millis()),
     scpStateFrom: () => scpStateFrom(tracker.index),
     receiveScp: (messages, from) => judgeAll(messages, (message) => judge(message, from)),
     scpState: () => Effect.succeed([]),

@@ -40,7 +40,7 @@ import * as InboundEviction from "./protocol/InboundEviction.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
 import { type Entry, PeerRegistry } from "./protocol/PeerRegistry.ts"
 import type { Session } from "./protocol/Session.ts"
-import { type Connection, type Transport } from "./Transport.ts"
+import type { Connection, Transport } from "./Transport.ts"
 import type * as NodeId from "./wire/NodeId.ts"
 import type { PeerAddress } from "./wire/PeerAddress.ts"
 import type { StellarMessage } from "./wire/StellarMessage.ts"
@@ -318,20 +318,26 @@ const make = Effect.gen(function*() {
   ): DropReason.DropReason | undefined => {
     if (closed) return DropReason.make("Shutdown")
     const entry = registry.reserveOutbound(address, millis(), promotion)
-    let refusal = "_tag" in entry ? entry : undefined
-    if (!("_tag" in entry)) {
+    if ("_tag" in entry) {
+      publishDrop(address, "initiator", entry)
+      return entry
+    }
+    let isStarted = false
+    try {
       const notNow = manager.attemptStarted(address, { force })
       if (notNow === undefined) {
         let fiber: Fiber.Fiber<void> | undefined
         entry.drop = () => fiber?.interruptUnsafe() // until there is a session, to end it means to give up the dial
         fiber = fork(run(entry, (peer) => Peer.connect(address, peer), result), { uninterruptible: true })
+        isStarted = true
         return undefined
       }
-      registry.release(entry)
-      refusal = DropReason.make("DialRefused", notNow)
+      const refusal = DropReason.make("DialRefused", notNow)
+      publishDrop(address, "initiator", refusal)
+      return refusal
+    } finally {
+      if (!isStarted) registry.release(entry)
     }
-    if (refusal !== undefined) publishDrop(address, "initiator", refusal)
-    return refusal
   }
 
   /** Makes a place for an accepted socket; the reason when there is none. */

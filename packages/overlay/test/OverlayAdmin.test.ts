@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as OverlayAdmin from "@stellar-overlay/overlay/OverlayAdmin"
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
 import * as World from "@stellar-overlay/overlay-test/World"
+import * as OverlayAdmin from "@stellar-overlay/overlay/OverlayAdmin"
 import { Effect, Logger } from "effect"
 import { addressOf, ipOf, type Settings } from "./overlay/network.ts"
 
@@ -13,7 +13,8 @@ const inWorld = <A, E, R>(program: Effect.Effect<A, E, R>) =>
 const launch = (i: number, settings: Settings = {}) => TestNode.launch({ name: `n${i}`, ip: ipOf(i), ...settings })
 const idOf = (node: TestNode.TestNode) => node.overlay.local.handshake.id
 
-const ask = (node: TestNode.TestNode, url: string) => OverlayAdmin.handle(url).pipe(Effect.provideContext(node.services))
+const ask = (node: TestNode.TestNode, url: string) =>
+  OverlayAdmin.handle(url).pipe(Effect.provideContext(node.services))
 const text = (node: TestNode.TestNode, url: string) =>
   Effect.map(ask(node, url), ({ body, contentType, status }) => {
     assert.deepStrictEqual([status, contentType], [200, "text/plain"])
@@ -83,7 +84,9 @@ describe("OverlayAdmin", () => {
       for (const url of ["connect", `connect?peer=${ipOf(2)}`, "connect?port=11625"]) {
         assert.strictEqual(yield* text(one, url), usage)
       }
-      for (const url of ["connect?peer=a b&port=1", "connect?peer=10.0.0.1&port=0", "connect?peer=10.0.0.1&port=65536"]) {
+      for (
+        const url of ["connect?peer=a b&port=1", "connect?peer=10.0.0.1&port=0", "connect?peer=10.0.0.1&port=65536"]
+      ) {
         assert.property(yield* json(one, url), "exception", url)
       }
       assert.property(yield* json(one, `connect?peer=::1&port=11625`), "exception", "IPv6 is not enabled")

@@ -81,7 +81,7 @@ describe("time", () => {
     World.run(inNetwork(Effect.gen(function*() {
       const { a, b } = yield* link()
       yield* drain(a.peer)
-      const sender = yield* Effect.forkChild(Effect.exit(Effect.forever(a.peer.send(quorumSet(4000)))))
+      const sender = yield* Effect.forkChild(Effect.exit(Effect.replicateEffect(a.peer.send(quorumSet(4000)), 5000)))
       const start = yield* elapsed
       const reason = yield* a.peer.closed
       // Neither its write nor anything from the other side moved for 30 s: core's rule, and the sender's decision.
@@ -99,7 +99,7 @@ describe("time", () => {
       yield* drain(a.peer)
       const [only] = yield* links
       yield* only!.cork("toListener")
-      const sender = yield* Effect.forkChild(Effect.exit(Effect.forever(a.peer.send(quorumSet(4000)))))
+      const sender = yield* Effect.forkChild(Effect.exit(Effect.replicateEffect(a.peer.send(quorumSet(4000)), 5000)))
       yield* Effect.sleep(1000)
       const start = yield* elapsed
       yield* a.leave
@@ -139,6 +139,7 @@ describe("nothing is left", () => {
               if (seed % 5 === 2) yield* Effect.all([a.leave, b.leave], { concurrency: 2 })
               if (seed % 5 === 3) yield* Effect.forkScoped(Stream.runDrain(b.peer.messages))
             }))
+            yield* Effect.sleep(1) // what was runnable runs
             assert.deepStrictEqual(yield* links, [])
           }).pipe(Effect.provide(LoopbackTransport.layerWith(variants(seed)))),
           { seed }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { createHash } from "node:crypto"
 import * as TestCrypto from "@stellar-overlay/overlay-test/TestCrypto"
+import { createHash } from "node:crypto"
 import { equals, fromHex, toHex } from "../src/internal/bytes.ts"
 import { primitives as noble } from "../src/internal/nobleCrypto.ts"
 import * as SealedBox from "../src/internal/sealedBox.ts"
@@ -75,7 +75,8 @@ describe("sealed boxes", () => {
   }
 
   it("SUR-07 both implementations make the same box from the same chance, and every box has a key of its own", () => {
-    const seal = (base: typeof noble) => SealedBox.make(TestCrypto.make("box", base).primitives).seal(aliceKey, message)!
+    const seal = (base: typeof noble) =>
+      SealedBox.make(TestCrypto.make("box", base).primitives).seal(aliceKey, message)!
     assert.strictEqual(toHex(seal(noble)), toHex(seal(node)))
     const box = SealedBox.make(noble)
     assert.notStrictEqual(toHex(box.seal(aliceKey, message)!), toHex(box.seal(aliceKey, message)!))

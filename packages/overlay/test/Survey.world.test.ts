@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as DropReason from "../src/DropReason.ts"
 import type { NodeId } from "../src/wire/NodeId.ts"
 import { ids, peersOf, phases, propagate, report, run, setup, start } from "./surveyWorld.ts"
 
@@ -78,7 +77,10 @@ describe("a survey of five nodes", () => {
     run(Effect.gen(function*() {
       const quorum = new Set<NodeId>()
       const config = { targetPeerConnections: 20, maxAdditionalPeerConnections: 60 }
-      const nodes = yield* Effect.forEach(Array.from({ length: 20 }, (_, i) => i + 1), (i) => start(i, { quorum, config }))
+      const nodes = yield* Effect.forEach(
+        Array.from({ length: 20 }, (_, i) => i + 1),
+        (i) => start(i, { quorum, config })
+      )
       const [first, ...others] = nodes
       for (const { id } of nodes) quorum.add(id)
       yield* Effect.forEach(nodes, (node, i) => Effect.forEach(nodes.slice(i + 1), (other) => node.connect(other)))
@@ -275,7 +277,7 @@ describe("a time-sliced survey", () => {
       assert.deepStrictEqual([A.received.length, B.received.length, C.received.length], [2, 2, 0])
     })))
 
-  it.effect("SUR-06 SUR-08 nodes three hops away answer, two of them behind one neighbour, in XDR that core reads", () =>
+  it.effect("SUR-06 SUR-08 nodes three hops away answer, two of them behind one neighbour", () =>
     run(Effect.gen(function*() {
       const quorum = new Set<NodeId>()
       const nodes = yield* Effect.forEach([1, 2, 3, 4, 5], (i) => start(i, { quorum }))
@@ -399,8 +401,5 @@ describe("a time-sliced survey", () => {
       const key = A.survey.surveyor.encryptionKey!
       yield* A.stop
       assert.isTrue(key.every((byte) => byte === 0))
-      assert.isTrue(B.events.some((event) =>
-        event._tag === "PeerDropped" && event.id === A.id && DropReason.droppedBy(event.reason) === "them"
-      ))
     })))
 })

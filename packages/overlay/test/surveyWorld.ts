@@ -10,16 +10,16 @@ import { Clock, Context, Effect, Exit, Layer, Scope } from "effect"
 import * as DropReason from "../src/DropReason.ts"
 import { Flood } from "../src/Flood.ts"
 import { ItemFetcher } from "../src/ItemFetcher.ts"
-import { OverlayHost, unknownLedger } from "../src/OverlayHost.ts"
 import type { OverlayEvent } from "../src/OverlayEvents.ts"
+import { OverlayHost, unknownLedger } from "../src/OverlayHost.ts"
 import { Peers } from "../src/Peers.ts"
 import * as SurveyCrypto from "../src/protocol/SurveyCrypto.ts"
 import { Survey } from "../src/Survey.ts"
-import { defaults, SurveyConfig } from "../src/SurveyConfig.ts"
 import * as SurveyAdmin from "../src/SurveyAdmin.ts"
+import { defaults, SurveyConfig } from "../src/SurveyConfig.ts"
 import { Transport } from "../src/Transport.ts"
-import type { NodeId } from "../src/wire/NodeId.ts"
 import { MessageType } from "../src/wire/MessageType.ts"
+import type { NodeId } from "../src/wire/NodeId.ts"
 import { PeerAddress } from "../src/wire/PeerAddress.ts"
 import { DontHave, type StellarMessage } from "../src/wire/StellarMessage.ts"
 
@@ -119,12 +119,13 @@ export const start = Effect.fnUntraced(function*(i: number, options: NodeOptions
           connect: (other: { readonly address: PeerAddress }) => peers.connect(other.address, { force: true }),
           disconnect: (other: { readonly id: NodeId }) => peers.drop(other.id, DropReason.make("DroppedByUser")),
           /** Sends a message to a peer as if it were our own to send. */
-          send: (other: { readonly id: NodeId }, message: StellarMessage) => peers.get(other.id)?.offer(message) ?? false,
+          send: (other: { readonly id: NodeId }, message: StellarMessage) =>
+            peers.get(other.id)?.offer(message) ?? false,
           /** An operator's command; gives the answer's text. */
           command: (line: string) => {
             const [path = "", query = ""] = line.split("?")
             return SurveyAdmin.handle(path, new URLSearchParams(query)).pipe(
-              Effect.map((response) => response?.body.trimEnd()),
+              Effect.map((response) => response?.body.slice(0, -1)), // without the end of the line
               Effect.provideService(Survey, survey)
             )
           },

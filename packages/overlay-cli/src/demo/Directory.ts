@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 
@@ -53,7 +53,8 @@ const Saved = Schema.fromJsonString(Schema.Struct({
 const decodeSaved = Schema.decodeUnknownResult(Saved)
 
 /** Every user of this machine has a place of their own. */
-export const defaultPath = (): string => join(tmpdir(), `stellar-overlay-${userInfo().username}`, "stellar-overlay-demo")
+export const defaultPath = (): string =>
+  join(tmpdir(), `stellar-overlay-${userInfo().username}`, "stellar-overlay-demo")
 
 /** Whether a process of this machine has the number. */
 const isAlive = (pid: number): boolean => {
@@ -70,6 +71,9 @@ const lockOf = (path: string): string => join(path, "running")
 /** Takes the directory for this process; the number of the process that has it, if another has. */
 const take = (path: string): number | undefined => {
   mkdirSync(path, { recursive: true, mode: 0o700 })
+  // In a place for temporary files anybody can be first.
+  const user = process.getuid?.()
+  if (user !== undefined && lstatSync(path).uid !== user) throw new Error("it belongs to somebody else")
   const lock = lockOf(path)
   for (let tries = 0; tries < 3; tries++) {
     try {

@@ -3,6 +3,7 @@
  * find the others by what it tells them, or they know each other from their databases; and whoever calls is let in, so
  * that a person can `ping`, `watch` or join them.
  */
+import * as ToyLedger from "@stellar-overlay/overlay-test/ToyLedger"
 import { Flood } from "@stellar-overlay/overlay/Flood"
 import { type Identity, NodeIdentity } from "@stellar-overlay/overlay/NodeIdentity"
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
@@ -21,7 +22,6 @@ import * as AuthenticatedMessage from "@stellar-overlay/overlay/wire/Authenticat
 import { MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import type { NodeId } from "@stellar-overlay/overlay/wire/NodeId"
 import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import * as ToyLedger from "@stellar-overlay/overlay-test/ToyLedger"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -84,8 +84,10 @@ const layerWatched = (to: NodeId, frame: Hooks["frame"]): Layer.Layer<Transport>
         let from: NodeId | undefined
         return {
           received: (body) => {
-            if (from === undefined && AuthenticatedMessage.validate(body) === -1
-              && AuthenticatedMessage.messageType(body) === MessageType.Hello) {
+            if (
+              from === undefined && AuthenticatedMessage.validate(body) === -1
+              && AuthenticatedMessage.messageType(body) === MessageType.Hello
+            ) {
               const message = WireTap.messageOf(body)
               if (message?._tag === "Hello") from = message.peerId
             }
@@ -96,13 +98,17 @@ const layerWatched = (to: NodeId, frame: Hooks["frame"]): Layer.Layer<Transport>
       }))
   ).pipe(Layer.provide(NodeTransport.layer))
 
-const identities = Effect.fnUntraced(function*(places: ReadonlyArray<NodePlace>) {
-  const made: Array<Identity> = []
-  for (const { seed } of places) {
-    made.push(yield* Effect.provide(NodeIdentity, NodeIdentity.layerFromSeed(seed)))
-  }
-  return made
-}, Effect.provide(layerCrypto), Effect.orDie) // seeds of our own making, or checked when they were read
+const identities = Effect.fnUntraced(
+  function*(places: ReadonlyArray<NodePlace>) {
+    const made: Array<Identity> = []
+    for (const { seed } of places) {
+      made.push(yield* Effect.provide(NodeIdentity, NodeIdentity.layerFromSeed(seed)))
+    }
+    return made
+  },
+  Effect.provide(layerCrypto),
+  Effect.orDie
+) // seeds of our own making, or checked when they were read
 
 const startNode = Effect.fnUntraced(function*(options: {
   readonly index: number
@@ -156,8 +162,10 @@ const startNode = Effect.fnUntraced(function*(options: {
     forever
   )
   yield* Effect.forkScoped(
-    Stream.runForEach(ledger.ledgerClosed, (closed) =>
-      Effect.andThen(overlay.ledgerChanged, Effect.sync(() => hooks.closed(node, closed)))),
+    Stream.runForEach(
+      ledger.ledgerClosed,
+      (closed) => Effect.andThen(overlay.ledgerChanged, Effect.sync(() => hooks.closed(node, closed)))
+    ),
     forever
   )
   yield* Effect.forkScoped(
@@ -196,8 +204,11 @@ export const start = Effect.fnUntraced(function*(
     const first = nodes[0]?.address
     const seed = place.isKnown && first?.port === places[0]?.port ? undefined : first
     nodes.push(
-      yield* withPort(port === 0 ? 0 : port + index, place.port, (port) =>
-        startNode({ index, place, port, identity, validators, seed, hooks }))
+      yield* withPort(
+        port === 0 ? 0 : port + index,
+        place.port,
+        (port) => startNode({ index, place, port, identity, validators, seed, hooks })
+      )
     )
   }
   return nodes

@@ -201,13 +201,14 @@ const ledgerText = (nodes: number, { agree, hash = "", inStep, ledger }: Result)
     ? ["no ledger that all have closed yet"]
     : [green(`all ${nodes} nodes ${inStep ? "are at" : "have closed"} ledger ${ledger}`), ` with hash ${hash}`]
 
-const paymentText = ({ applied, appliedMillis, lost, submitted, underWay }: Result): Line => submitted === 0 ? ["none made"] : [
-  `${count(submitted)} made, ${count(applied)} in everybody's ledgers`,
-  appliedMillis === undefined ? "" : ` after ${millis(appliedMillis)} in the mean`,
-  underWay === 0 ? "" : `, ${count(underWay)} under way`,
-  ", ",
-  lost === 0 ? green("none lost") : red(`${count(lost)} LOST`)
-]
+const paymentText = ({ applied, appliedMillis, lost, submitted, underWay }: Result): Line =>
+  submitted === 0 ? ["none made"] : [
+    `${count(submitted)} made, ${count(applied)} in everybody's ledgers`,
+    appliedMillis === undefined ? "" : ` after ${millis(appliedMillis)} in the mean`,
+    underWay === 0 ? "" : `, ${count(underWay)} under way`,
+    ", ",
+    lost === 0 ? green("none lost") : red(`${count(lost)} LOST`)
+  ]
 
 /** The summary, as lines. */
 export const summaryLines = ({ drops, first, journal, last, nodes, peak }: Summary): Array<Line> => {

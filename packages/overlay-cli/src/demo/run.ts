@@ -238,7 +238,8 @@ export const run = Effect.fnUntraced(
   },
   Effect.catchTags({
     DirectoryError: ({ path, problem }) => refuse(`cannot use ${path}: ${problem}`, "Choose another --dir."),
-    TransportError: ({ detail }) => refuse(`cannot listen: ${detail}`, "Choose another --port, or 0 for any that is free.")
+    TransportError: ({ detail }) =>
+      refuse(`cannot listen: ${detail}`, "Choose another --port, or 0 for any that is free.")
   }),
   Effect.provide(NodeOverlayCrypto.layer)
 )

@@ -71,11 +71,13 @@ export const flood = Effect.fnUntraced(
     )
     const ours = new Set(nodes.map(({ identity }) => identity.nodeId))
     const fibers = yield* FiberMap.make<Peer, void>()
-    const pour = (peer: Peer, pool: ReadonlyArray<Transaction>) =>
-      Effect.ignore(Effect.forever(peer.sendAll(pool))) // ends with the link, which is reported elsewhere
+    const pour = (peer: Peer, pool: ReadonlyArray<Transaction>) => Effect.ignore(Effect.forever(peer.sendAll(pool))) // ends with the link, which is reported elsewhere
     const connected = Effect.suspend(() =>
-      Effect.forEach(peersOf(nodes).filter(([, peer]) => ours.has(peer.id)), ([node, peer]) =>
-        FiberMap.run(fibers, peer, pour(peer, pools[node.index]!), { onlyIfMissing: true }), { discard: true })
+      Effect.forEach(
+        peersOf(nodes).filter(([, peer]) => ours.has(peer.id)),
+        ([node, peer]) => FiberMap.run(fibers, peer, pour(peer, pools[node.index]!), { onlyIfMissing: true }),
+        { discard: true }
+      )
     )
     yield* Effect.repeat(connected, Schedule.spaced(FLOOD_MILLIS))
   },

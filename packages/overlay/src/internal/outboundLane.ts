@@ -21,12 +21,14 @@ const KEPT_WHEN_EMPTY = 256
 const LOOKED_THROUGH = 64
 
 export class OutboundLane<Message extends StellarMessage = StellarMessage> {
-  #messages: Array<Message | undefined> = new Array<Message | undefined>(SMALLEST).fill(undefined)
-  #times: Array<number> = new Array<number>(SMALLEST).fill(0)
-  #keys: Array<number> = new Array<number>(SMALLEST).fill(0)
+  // Of no length until the first entry: most lanes of most connections stay empty.
+  #messages: Array<Message | undefined> = []
+  #times: Array<number> = []
+  #keys: Array<number> = []
   #head = 0
   #ghosts = 0
-  /** How many entries have each key, from the moment the lane is long until it is empty. */
+  readonly #keyed: boolean
+  /** How many entries have each key, from the moment a keyed lane is long until it is empty. */
   #occurrences: Map<number, number> | undefined
 
   /** Entries, those in flight included. */
@@ -38,8 +40,13 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
   /** StellarMessage bytes of the entries in flight. */
   bytesInFlight = 0
 
+  /** `keyed`: whether entries will be looked for by their key. */
+  constructor(keyed = false) {
+    this.#keyed = keyed
+  }
+
   push(message: Message, time: number, key: number): void {
-    if (this.length === this.#messages.length) this.#resize(2 * this.length)
+    if (this.length === this.#messages.length) this.#resize(Math.max(SMALLEST, 2 * this.length))
     const at = (this.#head + this.length) & (this.#messages.length - 1)
     this.#messages[at] = message
     this.#times[at] = time
@@ -47,7 +54,7 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
     this.length++
     this.bytes += message.size
     if (this.#occurrences !== undefined) this.#count(key, 1)
-    else if (this.length > LOOKED_THROUGH) this.#countAll()
+    else if (this.#keyed && this.length > LOOKED_THROUGH) this.#countAll()
   }
 
   messageAt(index: number): Message {
@@ -58,7 +65,7 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
     return this.#times[(this.#head + index) & (this.#messages.length - 1)]!
   }
 
-  /** The first entry at or behind `from` with a key, or -1. */
+  /** In a keyed lane, the first entry at or behind `from` with a key, or -1. */
   indexOfKey(key: number, from: number): number {
     if (this.#occurrences !== undefined && !this.#occurrences.has(key)) return -1
     const keys = this.#keys
@@ -148,7 +155,10 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
     this.#head = (this.#head + 1) & (this.#messages.length - 1)
     this.length--
     this.bytes -= message.size
-    if (this.length === 0) this.#reset()
+    if (this.length === 0) {
+      this.#occurrences = undefined
+      if (this.#messages.length > KEPT_WHEN_EMPTY) this.#reset()
+    }
     return message
   }
 
@@ -173,9 +183,9 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
       this.#messages.fill(undefined)
       return
     }
-    this.#messages = new Array<Message | undefined>(SMALLEST).fill(undefined)
-    this.#times = new Array<number>(SMALLEST).fill(0)
-    this.#keys = new Array<number>(SMALLEST).fill(0)
+    this.#messages = []
+    this.#times = []
+    this.#keys = []
   }
 
   #resize(capacity: number): void {

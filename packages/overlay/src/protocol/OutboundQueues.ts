@@ -112,7 +112,7 @@ export class OutboundQueues {
   #sweepScp = false
   #closed = false
 
-  readonly #scp = new OutboundLane<ScpMessage>()
+  readonly #scp = new OutboundLane<ScpMessage>(true)
   readonly #transactions = new OutboundLane<Transaction>()
   readonly #demands = new OutboundLane<FloodDemand>()
   readonly #adverts = new OutboundLane<FloodAdvert>()

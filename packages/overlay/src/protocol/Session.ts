@@ -111,8 +111,11 @@ export type SessionEvent =
  */
 export const MAX_FRAMES_PER_TURN = 256
 
-/** What waits before `isCongested`, of messages that are never shed. */
-const POLITE_COUNT = 1000
+/**
+ * What waits before `isCongested`, of messages that are never shed: in messages more than the credit of the default
+ * configuration, so that a write is always full, and not many times that, since the rest would only wait here.
+ */
+const POLITE_COUNT = 256
 const POLITE_BYTES = 1_048_576
 
 /** Frames whose MACs are checked together. */
@@ -207,7 +210,7 @@ export class Session {
   }
 
   /**
-   * Whether a polite sender should wait: half of a limit that sheds is reached, or a mebibyte or a thousand of the
+   * Whether a polite sender should wait: half of a limit that sheds is reached, or a mebibyte or 256 of the
    * messages that are never shed wait.
    */
   get isCongested(): boolean {

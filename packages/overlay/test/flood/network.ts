@@ -5,7 +5,7 @@
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
 import * as World from "@stellar-overlay/overlay-test/World"
-import { type Cause, Context, Effect, Layer, type Scope } from "effect"
+import { type Cause, Clock, Context, Effect, Latch, Layer, type Scope } from "effect"
 import { Flood } from "../../src/Flood.ts"
 import { toHex } from "../../src/internal/bytes.ts"
 import { ItemFetcher } from "../../src/ItemFetcher.ts"
@@ -29,8 +29,12 @@ export class MemoryHost {
   readonly scp: Array<string> = []
   /** Transactions that were pending here once, by hash. */
   readonly pool = new Map<string, Transaction>()
+  /** When they became pending, in Unix milliseconds. */
+  readonly pendingAt = new Map<string, number>()
   /** Transactions that came, copies included. */
   transactionsReceived = 0
+  /** Opened whenever something came. */
+  readonly changed = Latch.makeUnsafe(false)
   readonly service: OverlayHost["Service"]
 
   constructor(differences: Partial<OverlayHost["Service"]> = {}) {
@@ -41,20 +45,22 @@ export class MemoryHost {
         Effect.sync(() =>
           messages.map((message): ScpVerdict => {
             this.scp.push(toHex(message.bytes))
+            this.changed.openUnsafe()
             return { _tag: "relay" }
           })
         ),
       scpState: () => Effect.succeed([]),
       receiveTransactions: (messages, hashes) =>
-        Effect.sync(() =>
+        Effect.map(Clock.currentTimeMillis, (now) =>
           messages.map((message, i) => {
             this.transactionsReceived++
+            this.changed.openUnsafe()
             const hash = toHex(hashes[i]!)
             if (this.pool.has(hash)) return "duplicate"
             this.pool.set(hash, message.retain())
+            this.pendingAt.set(hash, now)
             return "pending"
-          })
-        ),
+          })),
       transactionStatus: (hash) => (this.pool.has(toHex(hash)) ? "known" : "unknown"),
       transaction: (hash) => this.pool.get(toHex(hash)),
       txSet: () => Effect.succeed(undefined),
@@ -68,6 +74,15 @@ export class MemoryHost {
 
   add(message: Transaction): void {
     this.pool.set(toHex(hashOf(message)), message)
+  }
+
+  /** Waits until something that came makes it so. */
+  until(isSo: () => boolean): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (isSo()) return Effect.void
+      this.changed.closeUnsafe()
+      return Effect.andThen(this.changed.await, this.until(isSo))
+    })
   }
 }
 

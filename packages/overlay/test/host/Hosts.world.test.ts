@@ -8,7 +8,8 @@ import { Effect, Fiber, Layer, type Scope, Stream } from "effect"
 import { toHex } from "../../src/internal/bytes.ts"
 import * as OverlayConfig from "../../src/OverlayConfig.ts"
 import type { OverlayCrypto } from "../../src/OverlayCrypto.ts"
-import { type LedgerView, OverlayHost, unknownLedger } from "../../src/OverlayHost.ts"
+import type { OverlayEvent } from "../../src/OverlayEvents.ts"
+import { type LedgerView, MAX_BAD_SIGNATURES, OverlayHost, unknownLedger } from "../../src/OverlayHost.ts"
 import * as OverlayHostRelay from "../../src/OverlayHostRelay.ts"
 import type { NodeId } from "../../src/wire/NodeId.ts"
 import {
@@ -19,7 +20,7 @@ import {
   type StellarMessage,
   type Transaction
 } from "../../src/wire/StellarMessage.ts"
-import { quorumSet, scp, transaction, txSet, validator, value } from "./fixtures.ts"
+import { forged, quorumSet, scp, transaction, txSet, validator, value } from "./fixtures.ts"
 
 const alice = validator(1)
 const Q = quorumSet({ threshold: 1, validators: [alice] })
@@ -35,8 +36,8 @@ const provided = (name: string, host: HostLayer): Layer.Layer<OverlayHost> =>
   ])
 
 /** A node that listens, and dials nobody unless told. */
-const launch = (name: string, n: number, host: HostLayer) =>
-  TestNode.launch({ name, ip: `10.${n}.0.1`, host: provided(name, host) })
+const launch = (name: string, n: number, host: HostLayer, onEvent?: (event: OverlayEvent) => void) =>
+  TestNode.launch({ name, ip: `10.${n}.0.1`, host: provided(name, host), onEvent })
 
 /** The host of a node that has a ledger, in short: it serves one of each item, and relays what it is given. */
 const origin = (options: { readonly view?: Partial<LedgerView>; readonly pool?: ReadonlyArray<Transaction> } = {}) => {
@@ -169,6 +170,41 @@ describe("a relay", () => {
         assert.strictEqual(r1.host.transactionStatus(hashOf(pool[0]!)), "banned")
       }),
       2
+    ))
+})
+
+describe("SCP messages that nobody signed", () => {
+  it.effect("A10 cost the peer that sends sixteen of them its connection, and no other", () =>
+    inWorld(
+      Effect.gen(function*() {
+        const made = yield* relay("r")
+        const ended: Array<string> = []
+        const r = yield* launch("r", 1, made.layer, (event) => {
+          if (event._tag === "PeerDropped") ended.push(`${event.id} ${event.reason._tag}`)
+        })
+        const attacker = yield* launch("attacker", 2, origin().layer)
+        const honest = yield* launch("honest", 3, origin().layer)
+        yield* attacker.overlay.connect(r.address)
+        yield* honest.overlay.connect(r.address)
+        const bad = (n: number) =>
+          forged({ by: alice, slot: 10, counter: n + 1, value: value(T.hash), quorumSet: Q.hash })
+        for (let n = 0; n < MAX_BAD_SIGNATURES - 1; n++) {
+          attacker.overlay.broadcast(bad(n))
+          yield* Effect.sleep(100)
+        }
+        // What it sends again is checked once, and counts again.
+        assert.isDefined(attacker.overlay.peers.get(r.overlay.local.handshake.id))
+        assert.strictEqual(made.envelopes.signatures.verified, MAX_BAD_SIGNATURES - 1)
+        attacker.overlay.send(r.overlay.local.handshake.id, bad(0))
+        yield* Effect.sleep("1 second")
+        const violations = ended.filter((end) => end.endsWith("TooManyBadSignatures"))
+        assert.deepStrictEqual(violations, [`${attacker.overlay.local.handshake.id} TooManyBadSignatures`])
+        assert.strictEqual(made.envelopes.signatures.verified, MAX_BAD_SIGNATURES - 1)
+        honest.overlay.broadcast(E)
+        yield* Effect.sleep("2 seconds")
+        assert.strictEqual(made.envelopes.state.messages, 1)
+      }),
+      5
     ))
 })
 

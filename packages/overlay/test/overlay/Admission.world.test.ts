@@ -3,12 +3,12 @@
  * what they are told.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { BanList } from "@stellar-overlay/overlay/BanList"
-import * as DropReason from "@stellar-overlay/overlay/DropReason"
-import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
 import * as World from "@stellar-overlay/overlay-test/World"
+import { BanList } from "@stellar-overlay/overlay/BanList"
+import * as DropReason from "@stellar-overlay/overlay/DropReason"
+import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import { Context, Effect, Layer } from "effect"
 import { knows, type Quiet, quiet, type Settings } from "./network.ts"
 
@@ -93,18 +93,52 @@ describe("admission", () => {
   const inboundSlot = { maxInbound: 1, maxOutbound: 0 }
   const outboundSlot = { maxInbound: 0, maxOutbound: 1 }
   const contests: Record<string, Contest> = {
-    "HSK-011 with one inbound slot the first caller stays":
-      { limits: inboundSlot, inbound: true, order: [1, 3], winner: 1, text: "peer rejected" },
-    "HSK-012 with one outbound slot the first one called stays":
-      { limits: outboundSlot, inbound: false, order: [1, 3], winner: 1, text: "peer rejected" },
-    "HSK-013 a preferred peer that called first stays":
-      { limits: inboundSlot, inbound: true, order: [3, 1], preferred: 3, winner: 3, text: "peer rejected" },
-    "HSK-014 a preferred peer that was called first stays":
-      { limits: outboundSlot, inbound: false, order: [3, 1], preferred: 3, winner: 3, text: "peer rejected" },
-    "HSK-015 a preferred peer that calls second takes the slot":
-      { limits: inboundSlot, inbound: true, order: [1, 3], preferred: 3, winner: 3, text: "preferred peer selected instead" },
-    "HSK-016 a preferred peer that is called second takes the slot":
-      { limits: outboundSlot, inbound: false, order: [1, 3], preferred: 3, winner: 3, text: "preferred peer selected instead" }
+    "HSK-011 with one inbound slot the first caller stays": {
+      limits: inboundSlot,
+      inbound: true,
+      order: [1, 3],
+      winner: 1,
+      text: "peer rejected"
+    },
+    "HSK-012 with one outbound slot the first one called stays": {
+      limits: outboundSlot,
+      inbound: false,
+      order: [1, 3],
+      winner: 1,
+      text: "peer rejected"
+    },
+    "HSK-013 a preferred peer that called first stays": {
+      limits: inboundSlot,
+      inbound: true,
+      order: [3, 1],
+      preferred: 3,
+      winner: 3,
+      text: "peer rejected"
+    },
+    "HSK-014 a preferred peer that was called first stays": {
+      limits: outboundSlot,
+      inbound: false,
+      order: [3, 1],
+      preferred: 3,
+      winner: 3,
+      text: "peer rejected"
+    },
+    "HSK-015 a preferred peer that calls second takes the slot": {
+      limits: inboundSlot,
+      inbound: true,
+      order: [1, 3],
+      preferred: 3,
+      winner: 3,
+      text: "preferred peer selected instead"
+    },
+    "HSK-016 a preferred peer that is called second takes the slot": {
+      limits: outboundSlot,
+      inbound: false,
+      order: [1, 3],
+      preferred: 3,
+      winner: 3,
+      text: "preferred peer selected instead"
+    }
   }
 
   for (const [title, contest] of Object.entries(contests)) {

@@ -2,16 +2,16 @@
  * A node under attack: honest peers get in and stay, and what the attacker cost is gone when he is.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
+import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
+import * as World from "@stellar-overlay/overlay-test/World"
 import { BanList } from "@stellar-overlay/overlay/BanList"
-import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
+import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import * as PeersConfig from "@stellar-overlay/overlay/PeersConfig"
 import { Transport } from "@stellar-overlay/overlay/Transport"
 import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { SendMore } from "@stellar-overlay/overlay/wire/StellarMessage"
-import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
-import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
-import * as World from "@stellar-overlay/overlay-test/World"
 import { Context, Effect } from "effect"
 import { counts, ipOf, type Quiet, quiet, type Settings } from "./network.ts"
 
@@ -116,7 +116,10 @@ describe("floods of connections", () => {
       const node = yield* quiet(1)
       const net = yield* LoopbackTransport.LoopbackNetwork
       // Gone before the next one comes, so that the limit of four handshakes at a time does not count.
-      const knock = net.transportAt("20.0.0.1").dial(node.address, { timeoutMillis: 2000 }).pipe(Effect.scoped, Effect.exit)
+      const knock = net.transportAt("20.0.0.1").dial(node.address, { timeoutMillis: 2000 }).pipe(
+        Effect.scoped,
+        Effect.exit
+      )
       yield* Effect.forEach(
         Array.from({ length: 10_000 }, (_, i) => i),
         (i) => Effect.andThen(Effect.sleep(i), knock),
@@ -159,7 +162,9 @@ describe("hostile handshakes", () => {
       const wrong = { hello: { certificate: { damage: (signature: Uint8Array) => void (signature[0]! ^= 1) } } }
       const attack = (ip: string) =>
         scripted(ip, node.address, wrong).pipe(
-          Effect.flatMap((peer) => Effect.andThen(Effect.exit(peer.handshake("GotHello")), peer.expectClosed({ within: 3000 }))),
+          Effect.flatMap((peer) =>
+            Effect.andThen(Effect.exit(peer.handshake("GotHello")), peer.expectClosed({ within: 3000 }))
+          ),
           Effect.exit,
           Effect.scoped
         )

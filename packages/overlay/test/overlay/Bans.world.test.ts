@@ -2,15 +2,15 @@
  * Bans in a running node: at once, for a time, over a restart, and of its own accord.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
+import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
+import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
+import * as World from "@stellar-overlay/overlay-test/World"
 import * as BanList from "@stellar-overlay/overlay/BanList"
 import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import { Transport } from "@stellar-overlay/overlay/Transport"
 import type { NodeId } from "@stellar-overlay/overlay/wire/NodeId"
 import { SendMore } from "@stellar-overlay/overlay/wire/StellarMessage"
-import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
-import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
-import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
-import * as World from "@stellar-overlay/overlay-test/World"
 import { Context, Effect, Layer } from "effect"
 import { addressOf, counts, ipOf, quiet, type Settings } from "./network.ts"
 
@@ -60,13 +60,17 @@ describe("bans", () => {
   it.effect("BAN-03 BAN-01 a ban of five minutes ends after five minutes, and lasts over a restart; a permanent one stays", () =>
     inWorld(Effect.gen(function*() {
       const stored = new Map<NodeId, BanList.Ban>()
-      const bans = () => Layer.effect(BanList.BanList, Effect.suspend(() => BanList.make(BanList.makeMemoryStore(stored))))
+      const bans = () =>
+        Layer.effect(BanList.BanList, Effect.suspend(() => BanList.make(BanList.makeMemoryStore(stored))))
       const world = yield* World.World
       const two = yield* launch(2)
       const three = yield* launch(3)
       let one = yield* launch(1, { bans: bans() })
       const start = world.millis
-      one.overlay.ban(idOf(two), { untilMillis: World.DEFAULT_START_UNIX_MILLIS + start + 300_000, reason: "five minutes" })
+      one.overlay.ban(idOf(two), {
+        untilMillis: World.DEFAULT_START_UNIX_MILLIS + start + 300_000,
+        reason: "five minutes"
+      })
       one.overlay.ban(idOf(three))
       yield* Effect.sleep("1 minute")
       yield* one.stop

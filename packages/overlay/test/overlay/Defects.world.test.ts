@@ -2,6 +2,9 @@
  * What goes wrong around a node, in its handlers, its database or its clock, stays where it happened.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
+import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
+import * as World from "@stellar-overlay/overlay-test/World"
 import * as BanList from "@stellar-overlay/overlay/BanList"
 import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import { OverlayHost } from "@stellar-overlay/overlay/OverlayHost"
@@ -10,9 +13,6 @@ import type { PeerHandler } from "@stellar-overlay/overlay/Peers"
 import { PeerStore } from "@stellar-overlay/overlay/PeerStore"
 import { StorageError } from "@stellar-overlay/overlay/StorageError"
 import { DontHave, GetScpState, GetTxSet } from "@stellar-overlay/overlay/wire/StellarMessage"
-import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
-import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
-import * as World from "@stellar-overlay/overlay-test/World"
 import { Effect, Layer, Logger, Stream } from "effect"
 import { addressOf, counts, hostWith, ipOf, linked, quiet, type Settings } from "./network.ts"
 
@@ -66,7 +66,9 @@ describe("defects", () => {
         }
         if (where === "disconnected") node.overlay.drop(idOf(two))
         yield* Effect.sleep("1 second")
-        const ends = events.flatMap((event) => (event._tag === "PeerDropped" ? [`${event.id} ${event.reason._tag}`] : []))
+        const ends = events.flatMap((
+          event
+        ) => (event._tag === "PeerDropped" ? [`${event.id} ${event.reason._tag}`] : []))
         assert.deepStrictEqual(ends, [`${idOf(two)} ${where === "disconnected" ? "DroppedByUser" : "Defect"}`])
         assert.isDefined(peers.get(idOf(three)))
         assert.deepStrictEqual(counts(peers), { pending: [0, 0], authenticated: [1, 0], size: 1 })
@@ -80,7 +82,15 @@ describe("defects", () => {
 
   it.effect("O5 a defect inside the admission of a handshake ends that handshake", () =>
     inWorld(Effect.gen(function*() {
-      for (const method of ["helloReceived", "getPeersToSend", "authenticated", "connectionEnded"] as const) {
+      for (
+        const method of [
+          "helloReceived",
+          "getPeersToSend",
+          "authenticated",
+          "connectionEnded",
+          "attemptStarted"
+        ] as const
+      ) {
         yield* Effect.scoped(Effect.gen(function*() {
           const node = yield* launch(1)
           const { peerManager, peers } = node.overlay
@@ -92,9 +102,9 @@ describe("defects", () => {
             }
           })
           two.overlay.peers.dial(node.address, { force: true })
-          node.overlay.peers.dial(addressOf(9), { force: true })
+          yield* Effect.exit(Effect.sync(() => node.overlay.peers.dial(addressOf(9), { force: true })))
           yield* Effect.sleep("200 millis")
-          if (method === "connectionEnded") yield* two.stop
+          if (method === "connectionEnded" || method === "attemptStarted") yield* two.stop
           yield* Effect.sleep("800 millis")
           assert.deepStrictEqual(counts(peers).size, 0, method)
           Object.assign(peerManager, { [method]: original })
@@ -118,7 +128,8 @@ describe("defects", () => {
               if (from === 77) throw new Error("injected")
               return Effect.succeed([])
             }
-          }))
+          })
+        )
       ).pipe(Layer.provide(TestNode.layerIdleHost))
       const drops: Array<string> = []
       const node = yield* launch(1, {
@@ -266,12 +277,17 @@ describe("operations", () => {
         count: () => broken,
         clear: broken
       })
-      const bans = Layer.effect(BanList.BanList, Effect.suspend(() => BanList.make({ loadAll: broken, write: () => broken })))
+      const bans = Layer.effect(
+        BanList.BanList,
+        Effect.suspend(() => BanList.make({ loadAll: broken, write: () => broken }))
+      )
       const two = yield* launch(2)
       const node = yield* launch(1, { store, bans, config: { knownPeers: [ipOf(2)] } })
       const alerts: Array<string> = []
       for (const { alerts: stream } of [node.overlay.peerManager, node.overlay.banList]) {
-        yield* Effect.forkScoped(Stream.runForEach(stream, (alert) => Effect.sync(() => alerts.push(`${alert.store} ${alert._tag}`))))
+        yield* Effect.forkScoped(
+          Stream.runForEach(stream, (alert) => Effect.sync(() => alerts.push(`${alert.store} ${alert._tag}`)))
+        )
       }
       yield* Effect.sleep("30 seconds")
       assert.isDefined(node.overlay.peers.get(idOf(two)))

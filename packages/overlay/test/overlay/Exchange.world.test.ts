@@ -2,13 +2,13 @@
  * PEERS between nodes: who tells whom, when, and what is done with it.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Transport } from "@stellar-overlay/overlay/Transport"
-import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import { Peers as PeersMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
 import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
 import * as World from "@stellar-overlay/overlay-test/World"
+import { Transport } from "@stellar-overlay/overlay/Transport"
+import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
+import { Peers as PeersMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { Effect } from "effect"
 import { addressOf, ipOf, knows, linked, quiet, type Settings } from "./network.ts"
 

@@ -2,11 +2,11 @@
  * Slots: never more connections than there are, and all of them given back, whatever happens to a connection.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
+import * as World from "@stellar-overlay/overlay-test/World"
 import { BanList } from "@stellar-overlay/overlay/BanList"
 import * as DropReason from "@stellar-overlay/overlay/DropReason"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
-import * as World from "@stellar-overlay/overlay-test/World"
 import { Context, Effect } from "effect"
 import { addressOf, counts, idle, ipOf, knows, type Quiet, quiet } from "./network.ts"
 
@@ -76,7 +76,11 @@ describe("slots", () => {
         assert.deepStrictEqual(known(third), ["INBOUND", undefined])
         assert.deepStrictEqual(known(four), ["OUTBOUND", "INBOUND"])
         assert.deepStrictEqual(known(five), preferred ? ["OUTBOUND", "INBOUND"] : ["INBOUND", undefined])
-        assert.deepStrictEqual(counts(two.peers), { ...idle, authenticated: [preferred ? 2 : 1, 0], size: preferred ? 2 : 1 })
+        assert.deepStrictEqual(counts(two.peers), {
+          ...idle,
+          authenticated: [preferred ? 2 : 1, 0],
+          size: preferred ? 2 : 1
+        })
       })))
   }
 
@@ -92,7 +96,12 @@ describe("slots", () => {
       assert.deepStrictEqual(two.drops(), ["OutboundFull"])
       assert.deepStrictEqual(counts(two.peers).pending, [0, 3])
       yield* Effect.sleep("5 seconds")
-      assert.deepStrictEqual([one, third, four, five].map((node) => two.isConnectedTo(node)), [false, false, true, false])
+      assert.deepStrictEqual([one, third, four, five].map((node) => two.isConnectedTo(node)), [
+        false,
+        false,
+        true,
+        false
+      ])
       assert.strictEqual(timeouts(two), 2)
       assert.deepStrictEqual([knows(two, four), knows(four, two)], ["OUTBOUND", "INBOUND"])
       for (const other of [one, third, five]) assert.strictEqual(knows(other, two), undefined)
@@ -137,6 +146,20 @@ describe("slots", () => {
       yield* two.peers.shutdown
       assert.isFalse(two.dial({ address: addressOf(9) }))
       assert.strictEqual(two.peers.registry.size, 0)
+    })))
+
+  it.effect("OVM-02 peers without an overlay are told, too, when the scope of their layer closes", () =>
+    inWorld(Effect.gen(function*() {
+      const two = yield* quiet(2)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const one = yield* quiet(1)
+        one.dial(two)
+        yield* Effect.sleep("1 second")
+        assert.deepStrictEqual(counts(two.peers).authenticated, [1, 0])
+      }))
+      yield* Effect.sleep("1 second")
+      assert.deepStrictEqual(two.drops(), ["ShutdownReceived"])
+      assert.deepStrictEqual(counts(two.peers), idle)
     })))
 
   it.effect("OVM-23 OVM-14 OVM-16 lists and counts are right in every step of a handshake", () =>
@@ -207,7 +230,7 @@ describe("slots", () => {
   it.effect("CON-06 CON-05 whatever ends a connection, its slot comes back once", () =>
     Effect.gen(function*() {
       const reasons = new Set<string>()
-      yield* World.runSeeds(12, (seed) =>
+      yield* World.runSeeds(12, () =>
         Effect.gen(function*() {
           const net = yield* LoopbackTransport.LoopbackNetwork
           const world = yield* World.World
@@ -227,7 +250,9 @@ describe("slots", () => {
           const count = (node: Quiet, started: boolean) =>
             void (started || refusedDials.set(node, (refusedDials.get(node) ?? 0) + 1))
           const dial = (node: Quiet, address: PeerAddress) => Effect.sync(() => count(node, node.dial({ address })))
-          const steps: Array<(node: Quiet, other: Quiet) => Effect.Effect<unknown, never, LoopbackTransport.LoopbackNetwork>> = [
+          const steps: Array<
+            (node: Quiet, other: Quiet) => Effect.Effect<unknown, never, LoopbackTransport.LoopbackNetwork>
+          > = [
             (node, other) => dial(node, other.address),
             (node) => dial(node, addressOf(77)), // not answered
             (node) => dial(node, addressOf(78)), // refused
@@ -236,8 +261,10 @@ describe("slots", () => {
             (node, other) =>
               Effect.sync(() => Context.get(node.services, BanList).ban(other.id, { untilMillis: world.millis + 1 })),
             () =>
-              Effect.flatMap(net.links, (links) =>
-                links.length === 0 ? Effect.void : links[below(links.length)]!.sever),
+              Effect.flatMap(
+                net.links,
+                (links) => links.length === 0 ? Effect.void : links[below(links.length)]!.sever
+              ),
             (node, other) => Effect.map(dialCorked(node, other), (started) => count(node, started)) // no HELLO
           ]
           for (let i = 0; i < 120; i++) {
@@ -260,7 +287,9 @@ describe("slots", () => {
               tag === "PendingInboundFull" || tag === "PerAddressLimit" || tag === "HandshakeRateLimited"
             ).length
             assert.strictEqual(node.drops().length, begun + (refusedDials.get(node) ?? 0) + refusedCallers)
-            for (const tag of node.drops()) reasons.add(tag)
+            for (const tag of node.drops()) {
+              reasons.add(tag)
+            }
           }
           yield* Effect.sleep(1) // the sockets themselves are closed by those who opened them
           assert.strictEqual((yield* net.links).length, 0)

@@ -2,6 +2,9 @@
  * What an overlay does by itself: its start, and its steps every three seconds.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
+import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
+import * as World from "@stellar-overlay/overlay-test/World"
 import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import type { PeerManagerShape } from "@stellar-overlay/overlay/PeerManager"
 import { makeMemory, PeerStore } from "@stellar-overlay/overlay/PeerStore"
@@ -10,9 +13,6 @@ import type { PeerRecord } from "@stellar-overlay/overlay/protocol/PeerTable"
 import { Resolver } from "@stellar-overlay/overlay/Resolver"
 import { TransportError } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
-import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
-import * as World from "@stellar-overlay/overlay-test/World"
 import { Effect, Layer } from "effect"
 import { addressOf, counts, hostWith, idle, ipOf, linked, type Settings } from "./network.ts"
 
@@ -20,31 +20,33 @@ const network = LoopbackTransport.layerNetwork({ latencyMillis: 10 })
 const inWorld = <A, E, R>(program: Effect.Effect<A, E, R>, seed: number | string = 1) =>
   World.run(Effect.provide(program, network), { seed })
 
-const launch = (i: number, settings: Settings = {}) =>
-  TestNode.launch({ name: `n${i}`, ip: ipOf(i), ...settings })
+const launch = (i: number, settings: Settings = {}) => TestNode.launch({ name: `n${i}`, ip: ipOf(i), ...settings })
 
 /** Notes the calls of an address book with the virtual time; `at` gives the time. */
 const listen = (manager: PeerManagerShape, at: () => number, log: Array<string>): void => {
   const { connectCandidates, rememberAnchors, removePeersWithManyFailures, storeConfigPeers } = manager
-  Object.assign(manager, {
-    storeConfigPeers: (...args) => {
-      log.push(`${at()} store ${args[1]?.startup === true ? "startup" : "resolved"}`)
-      return storeConfigPeers(...args)
-    },
-    removePeersWithManyFailures: (...args) => {
-      if (args[1] === undefined) log.push(`${at()} purge ${args[0]}`)
-      return removePeersWithManyFailures(...args)
-    },
-    connectCandidates: (...args) => {
-      const found = connectCandidates(...args)
-      log.push(`${at()} ${["inbound", "outbound", "preferred"][args[0]]} ${args[1]}`)
-      return found
-    },
-    rememberAnchors: (...args) => {
-      log.push(`${at()} anchors`)
-      return rememberAnchors(...args)
-    }
-  } satisfies Partial<PeerManagerShape>)
+  Object.assign(
+    manager,
+    {
+      storeConfigPeers: (...args) => {
+        log.push(`${at()} store ${args[1]?.startup === true ? "startup" : "resolved"}`)
+        return storeConfigPeers(...args)
+      },
+      removePeersWithManyFailures: (...args) => {
+        if (args[1] === undefined) log.push(`${at()} purge ${args[0]}`)
+        return removePeersWithManyFailures(...args)
+      },
+      connectCandidates: (...args) => {
+        const found = connectCandidates(...args)
+        log.push(`${at()} ${["inbound", "outbound", "preferred"][args[0]]} ${args[1]}`)
+        return found
+      },
+      rememberAnchors: (...args) => {
+        log.push(`${at()} anchors`)
+        return rememberAnchors(...args)
+      }
+    } satisfies Partial<PeerManagerShape>
+  )
 }
 
 const storeOf = (rows: ReadonlyArray<PeerRecord>, map = new Map<string, PeerRecord>()) => {
@@ -133,9 +135,10 @@ describe("start", () => {
   it.effect("OVM-05 OMG-003 dead addresses are purged when the overlay starts", () =>
     inWorld(Effect.gen(function*() {
       const at = (port: number) => PeerAddress.make("127.0.0.1", port)
-      const rows = [118, 119, 120, 121, 122].map((failures, i) =>
-        ({ ...row(at(i + 1), failures), nextAttemptMillis: World.DEFAULT_START_UNIX_MILLIS + 3_600_000 })
-      )
+      const rows = [118, 119, 120, 121, 122].map((failures, i) => ({
+        ...row(at(i + 1), failures),
+        nextAttemptMillis: World.DEFAULT_START_UNIX_MILLIS + 3_600_000
+      }))
       const { overlay } = yield* launch(1, { store: storeOf(rows) })
       yield* Effect.sleep(1999)
       assert.strictEqual(overlay.peerManager.size(), 5)
@@ -200,10 +203,16 @@ describe("goals", () => {
       for (const i of [12, 13]) yield* blackHole(addressOf(i))
       const { overlay } = yield* launch(1, { config })
       yield* Effect.sleep("10 seconds")
-      assert.sameMembers(overlay.peers.authenticated("initiator").map(({ address }) => address.host), [10, 11].map(ipOf))
+      assert.sameMembers(
+        overlay.peers.authenticated("initiator").map(({ address }) => address.host),
+        [10, 11].map(ipOf)
+      )
       for (const i of [12, 13]) yield* restore(addressOf(i))
       yield* Effect.sleep("2 minutes")
-      assert.sameMembers(overlay.peers.authenticated("initiator").map(({ address }) => address.host), [12, 13].map(ipOf))
+      assert.sameMembers(
+        overlay.peers.authenticated("initiator").map(({ address }) => address.host),
+        [12, 13].map(ipOf)
+      )
     })))
 
   it.effect("OVM-03 without a free pending slot a tick does nothing, and one slot is kept for promotion", () =>
@@ -265,7 +274,7 @@ describe("goals", () => {
       yield* Effect.sleep("30 seconds")
       assert.isTrue(isOutbound(one, three) && isOutbound(two, one))
       yield* Effect.sleep("30 seconds")
-      for (const of of [one, two, three]) {
+      for (const  of of[one, two, three]) {
         for (const about of [one, two, three]) if (of !== about) assert.isTrue(isOutbound(of, about))
       }
       // And not more than one connection each.
@@ -373,7 +382,11 @@ describe("slots of the overlay", () => {
           assert.deepStrictEqual(counts(node.overlay.peers), idle)
           for (const other of others) yield* other.stop
           yield* node.stop
-        }).pipe(Effect.scoped, Effect.andThen(LoopbackTransport.LoopbackNetwork.use(({ links }) => links)), Effect.provide(network))
+        }).pipe(
+          Effect.scoped,
+          Effect.andThen(LoopbackTransport.LoopbackNetwork.use(({ links }) => links)),
+          Effect.provide(network)
+        )
       )
       assert.deepStrictEqual(report.exit._tag === "Success" ? report.exit.value.length : String(report.exit), 0)
       assert.deepStrictEqual(report.pending, { tasks: 0, timers: 0 })

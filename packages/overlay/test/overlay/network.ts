@@ -2,9 +2,12 @@
  * What the tests of many nodes share: names and addresses, nodes that only do what they are told, and who is connected
  * with whom.
  */
+import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
+import * as World from "@stellar-overlay/overlay-test/World"
 import type * as DropReason from "@stellar-overlay/overlay/DropReason"
-import { type LedgerView, OverlayHost, unknownLedger } from "@stellar-overlay/overlay/OverlayHost"
+import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
+import { type LedgerView, OverlayHost, unknownLedger } from "@stellar-overlay/overlay/OverlayHost"
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
 import { Peers } from "@stellar-overlay/overlay/Peers"
 import type { Role } from "@stellar-overlay/overlay/protocol/Handshake"
@@ -12,9 +15,6 @@ import { PeerType } from "@stellar-overlay/overlay/protocol/PeerBackoff"
 import { Transport } from "@stellar-overlay/overlay/Transport"
 import type { NodeId } from "@stellar-overlay/overlay/wire/NodeId"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
-import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
-import * as World from "@stellar-overlay/overlay-test/World"
 import { Context, Effect, Layer } from "effect"
 
 /** Every node has a /16 of its own. */

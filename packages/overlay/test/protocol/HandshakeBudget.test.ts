@@ -3,7 +3,12 @@ import * as PeersConfig from "@stellar-overlay/overlay/PeersConfig"
 import { defaults, HandshakeBudget, unlimited } from "@stellar-overlay/overlay/protocol/HandshakeBudget"
 
 /** How many of `attempts` calls, one every `everyMillis`, get through. */
-const passing = (budget: HandshakeBudget, host: (i: number) => string, attempts: number, everyMillis: number): number => {
+const passing = (
+  budget: HandshakeBudget,
+  host: (i: number) => string,
+  attempts: number,
+  everyMillis: number
+): number => {
   let count = 0
   for (let i = 0; i < attempts; i++) if (budget.take(host(i), i * everyMillis) === undefined) count++
   return count

@@ -26,7 +26,10 @@ describe("InboundEviction", () => {
     assert.strictEqual(pick([...stay, squatter]), squatter)
     assert.strictEqual(pick(stay), undefined)
     const quick = [1, 2, 3, 4].map((latencyMillis) => peer({ latencyMillis }))
-    assert.strictEqual(pick([useful(), useful(), ...quick].map((one, i) => i < 2 ? { ...one, latencyMillis: 50 } : one)), undefined)
+    assert.strictEqual(
+      pick([useful(), useful(), ...quick].map((one, i) => i < 2 ? { ...one, latencyMillis: 50 } : one)),
+      undefined
+    )
   })
 
   it("P9 nobody goes while nobody is useful, and nobody ever with the preset core", () => {
@@ -51,7 +54,7 @@ describe("InboundEviction", () => {
     const squatters = Array.from({ length: 54 }, () => peer({ group: "evil" }))
     const honest = Array.from({ length: 10 }, (_, i) => peer({ useful: i + 1 }))
     let present = [...squatters, ...honest]
-    for (let newcomers = 0; ; newcomers++) {
+    for (let newcomers = 0;; newcomers++) {
       const gone = choose(present, 10 * MINUTE, NOW)
       if (gone < 0) {
         assert.isAtLeast(newcomers, 54 - FASTEST_KEPT)

@@ -2,12 +2,17 @@
  * The lists by themselves: who gets a place, who loses it, and that no sequence of events loses count.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as World from "@stellar-overlay/overlay-test/World"
 import type { DropTag } from "@stellar-overlay/overlay/DropReason"
 import type { RemoteFacts, Role } from "@stellar-overlay/overlay/protocol/Handshake"
-import { type Entry, type PeerLimits, PeerRegistry, type Preferences } from "@stellar-overlay/overlay/protocol/PeerRegistry"
+import {
+  type Entry,
+  type PeerLimits,
+  PeerRegistry,
+  type Preferences
+} from "@stellar-overlay/overlay/protocol/PeerRegistry"
 import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import * as World from "@stellar-overlay/overlay-test/World"
 import { Effect } from "effect"
 
 const idOf = (i: number): NodeId.NodeId => NodeId.fromBytes(new Uint8Array(32).fill(i))
@@ -51,7 +56,9 @@ const make = (limits: Partial<PeerLimits> = {}, preferences: Partial<Preferences
     certificateExpiration: 0n
   })
   const reserve = (i: number, role: Role, now = 0): Entry | DropTag => {
-    const entry = role === "initiator" ? registry.reserveOutbound(at(i), now) : registry.reserveInbound(at(i, 50_000), now)
+    const entry = role === "initiator"
+      ? registry.reserveOutbound(at(i), now)
+      : registry.reserveInbound(at(i, 50_000), now)
     if ("_tag" in entry) return entry._tag
     entry.drop = (reason) => void drops.push([i, reason._tag])
     return entry
@@ -87,7 +94,9 @@ describe("PeerRegistry", () => {
   })
 
   it("OVM-11 PEE-05 a preferred peer evicts the first non-preferred one in the order of node ids", () => {
-    const { connect, drops, registry } = make({ maxInbound: 3 }, { isPreferredKey: (id) => id === idOf(9) || id === idOf(1) })
+    const { connect, drops, registry } = make({ maxInbound: 3 }, {
+      isPreferredKey: (id) => id === idOf(9) || id === idOf(1)
+    })
     for (const i of [5, 1, 3]) connect(i, "acceptor")
     assert.isObject(connect(9, "acceptor"))
     assert.deepStrictEqual(drops, [[3, "PreferredPeerSelected"]])
@@ -121,7 +130,9 @@ describe("PeerRegistry", () => {
   })
 
   it("OVM-13 pending callers are let in exactly up to the limit, and two more from possibly preferred hosts", () => {
-    const { registry, reserve } = make({ maxInboundPending: 5 }, { isPossiblyPreferred: ({ host }) => host === "10.77.0.1" })
+    const { registry, reserve } = make({ maxInboundPending: 5 }, {
+      isPossiblyPreferred: ({ host }) => host === "10.77.0.1"
+    })
     const entries = [1, 2, 3, 4, 5].map((i) => reserve(i, "acceptor") as Entry)
     assert.strictEqual(reserve(6, "acceptor"), "PendingInboundFull")
     assert.isObject(reserve(77, "acceptor"))
@@ -236,7 +247,13 @@ describe("PeerRegistry", () => {
       Effect.gen(function*() {
         const draw = (yield* World.World).random("test")
         const below = (n: number) => draw.nextBelowUnsafe(n)
-        const limits = { maxInbound: 3, maxOutbound: 2, maxInboundPending: 5, maxOutboundPending: 4, evictPendingAfterMillis: 5 }
+        const limits = {
+          maxInbound: 3,
+          maxOutbound: 2,
+          maxInboundPending: 5,
+          maxOutboundPending: 4,
+          evictPendingAfterMillis: 5
+        }
         const { facts, registry } = make(limits, { isPreferredKey: (id) => id === idOf(1) || id === idOf(2) })
         const alive = new Set<Entry>()
         const ends = new Map<Entry, number>()
@@ -296,8 +313,7 @@ describe("PeerRegistry", () => {
         assert.strictEqual(registry.size, 0)
         for (let i = 0; i < 4; i++) assert.notProperty(registry.reserveOutbound(at(20 + i), 999), "_tag")
         for (let i = 0; i < 4; i++) assert.notProperty(registry.reserveInbound(at(9, 50_000 + i), 999), "_tag")
-      })
-    )))
+      }))))
 
   it("OVM-02 for shutdown: inbound first, then outbound", () => {
     const { connect, registry, reserve } = make()

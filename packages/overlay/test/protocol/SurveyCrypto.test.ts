@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { createPublicKey, verify as nodeVerify } from "node:crypto"
 import * as TestCrypto from "@stellar-overlay/overlay-test/TestCrypto"
+import { createPublicKey, verify as nodeVerify } from "node:crypto"
 import * as SealedBox from "../../src/internal/sealedBox.ts"
 import * as SurveyBody from "../../src/protocol/SurveyBody.ts"
 import * as SurveyCrypto from "../../src/protocol/SurveyCrypto.ts"

@@ -96,7 +96,9 @@ describe("survey limiter", () => {
 
   it("SUR-14 nothing is recorded that fails its validation", () => {
     const limiter = new SurveyLimiter(idOf(1))
-    const refused = [pair(2, 3, 50), pair(2, 4, 50), pair(5, 4, 50)].map((p) => limiter.addAndValidateRequest(p, 50, no))
+    const refused = [pair(2, 3, 50), pair(2, 4, 50), pair(5, 4, 50)].map((p) =>
+      limiter.addAndValidateRequest(p, 50, no)
+    )
     assert.deepStrictEqual(refused, [false, false, false])
     assert.strictEqual(limiter.size, 0)
   })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as TestCrypto from "@stellar-overlay/overlay-test/TestCrypto"
-import type { Primitives } from "../../src/protocol/Primitives.ts"
 import * as SealedBox from "../../src/internal/sealedBox.ts"
+import type { Primitives } from "../../src/protocol/Primitives.ts"
 import * as SurveyBody from "../../src/protocol/SurveyBody.ts"
 import * as SurveyCrypto from "../../src/protocol/SurveyCrypto.ts"
 import { MAX_SURVEYED_NODES, Surveyor } from "../../src/protocol/Surveyor.ts"
@@ -111,7 +111,9 @@ describe("surveyor", () => {
   it("SUR-17 S2 nodes that were not asked leave no trace, and orders are bounded", () => {
     const surveyor = reporting()
     const encryptedBody = SurveyCrypto.sealBody(box, surveyor.encryptionKey!, bodyOf(0, 0))!
-    for (let n = 2; n < 200; n++) assert.isFalse(surveyor.receiveResponse(idOf(n), n % 2 ? encryptedBody : new Uint8Array(9)))
+    for (let n = 2; n < 200; n++) {
+      assert.isFalse(surveyor.receiveResponse(idOf(n), n % 2 ? encryptedBody : new Uint8Array(9)))
+    }
     assert.strictEqual(surveyor.answers.size, 1)
     assert.strictEqual(surveyor.badResponseNodes.size, 0)
     for (let n = 2; n <= MAX_SURVEYED_NODES; n++) assert.isUndefined(add(surveyor, n))

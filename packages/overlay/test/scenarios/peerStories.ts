@@ -234,7 +234,7 @@ export const stories: ReadonlyArray<Story> = [
       const { a, b } = yield* link()
       let sent = 0
       const sender = yield* Effect.forkChild(reasonOf(Effect.gen(function*() {
-        for (;; sent++) yield* a.peer.send(transaction(400, sent))
+        for (; sent < 5000; sent++) yield* a.peer.send(transaction(400, sent))
       })))
       yield* until(() => sent >= 700)
       yield* b.peer.drop(make("DroppedByUser"))
