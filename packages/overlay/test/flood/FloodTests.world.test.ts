@@ -65,7 +65,7 @@ const scp = (count: number, edges: ReadonlyArray<Edge>) => {
 }
 
 describe("flooding over loopback", () => {
-  it.effect("FLD-001 FLD-06 transactions among four", () => transactions(4, fullGraph(4)))
+  it.effect("FLD-001 transactions among four", () => transactions(4, fullGraph(4)))
 
   it.effect("FLD-006 transactions among five and ten outer nodes", () => transactions(15, coreAndOuter(5, 10)))
 

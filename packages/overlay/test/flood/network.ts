@@ -12,7 +12,13 @@ import { ItemFetcher } from "../../src/ItemFetcher.ts"
 import { Overlay } from "../../src/Overlay.ts"
 import type * as OverlayConfig from "../../src/OverlayConfig.ts"
 import type { OverlayEvent } from "../../src/OverlayEvents.ts"
-import { type LedgerView, OverlayHost, type ScpVerdict, unknownLedger } from "../../src/OverlayHost.ts"
+import {
+  type LedgerView,
+  OverlayHost,
+  type ScpVerdict,
+  type TransactionVerdict,
+  unknownLedger
+} from "../../src/OverlayHost.ts"
 import { type Connection, Transport } from "../../src/Transport.ts"
 import { FrameParser, MAX_BODY } from "../../src/wire/Frame.ts"
 import type { NodeId } from "../../src/wire/NodeId.ts"
@@ -51,16 +57,18 @@ export class MemoryHost {
         ),
       scpState: () => Effect.succeed([]),
       receiveTransactions: (messages, hashes) =>
-        Effect.map(Clock.currentTimeMillis, (now) =>
-          messages.map((message, i) => {
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const verdicts = hashes.map((bytes, i): TransactionVerdict => {
             this.transactionsReceived++
-            this.changed.openUnsafe()
-            const hash = toHex(hashes[i]!)
+            const hash = toHex(bytes)
             if (this.pool.has(hash)) return "duplicate"
-            this.pool.set(hash, message.retain())
+            this.pool.set(hash, messages[i]!.retain())
             this.pendingAt.set(hash, now)
             return "pending"
-          })),
+          })
+          this.changed.openUnsafe()
+          return verdicts
+        }),
       transactionStatus: (hash) => (this.pool.has(toHex(hash)) ? "known" : "unknown"),
       transaction: (hash) => this.pool.get(toHex(hash)),
       txSet: () => Effect.succeed(undefined),
