@@ -19,6 +19,7 @@ import { Peers } from "@stellar-overlay/overlay/Peers"
 import * as PeersConfig from "@stellar-overlay/overlay/PeersConfig"
 import { PeerStore } from "@stellar-overlay/overlay/PeerStore"
 import { Resolver } from "@stellar-overlay/overlay/Resolver"
+import { Survey } from "@stellar-overlay/overlay/Survey"
 import type { Transport } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Context from "effect/Context"
@@ -84,7 +85,7 @@ export const layerIdleHost: Layer.Layer<OverlayHost> = Layer.succeed(OverlayHost
  * @category models
  * @since 0.1.0
  */
-export type Services = Overlay | Flood | ItemFetcher | PeerServices
+export type Services = Overlay | Survey | Flood | ItemFetcher | PeerServices
 
 /**
  * What a node without an overlay provides: connections, and nobody who makes any.
@@ -138,6 +139,7 @@ export const layerPeers = (options: Options) => {
  */
 export const layer = (options: Options) =>
   Overlay.layer.pipe(
+    Layer.provideMerge(Survey.layer),
     Layer.provideMerge(Flood.layer),
     Layer.provideMerge(ItemFetcher.layer),
     Layer.provideMerge(layerPeers(options)),

@@ -23,6 +23,8 @@ import { PeerManager } from "./PeerManager.ts"
 import type { PeerManagerConfig } from "./PeerManagerConfig.ts"
 import { Peers } from "./Peers.ts"
 import { PeerStore } from "./PeerStore.ts"
+import { Survey } from "./Survey.ts"
+import { defaults as surveyDefaults, SurveyConfig } from "./SurveyConfig.ts"
 import type { Transport, TransportError } from "./Transport.ts"
 
 /**
@@ -102,6 +104,8 @@ export interface NodeOptions extends Options {
   readonly host?: Layer.Layer<OverlayHost, never, Services> | undefined
   /** Differences from the defaults of the address book. */
   readonly peerManager?: Partial<PeerManagerConfig> | undefined
+  /** Who may survey this node, and how long a survey may last. */
+  readonly survey?: Partial<SurveyConfig> | undefined
 }
 
 /**
@@ -110,7 +114,16 @@ export interface NodeOptions extends Options {
  * @category models
  * @since 0.1.0
  */
-export type NodeServices = Services | Overlay | Flood | ItemFetcher | Peers | PeerManager | BanList | OverlayHost
+export type NodeServices =
+  | Services
+  | Overlay
+  | Survey
+  | Flood
+  | ItemFetcher
+  | Peers
+  | PeerManager
+  | BanList
+  | OverlayHost
 
 /**
  * A whole node that runs as long as the layer: it listens, finds its peers, remembers them, floods and fetches. Events
@@ -135,9 +148,10 @@ export type NodeServices = Services | Overlay | Flood | ItemFetcher | Peers | Pe
 export const layerNode = (
   options: NodeOptions = {}
 ): Layer.Layer<NodeServices, OverlayConfigError | NodeSeedError | Config.ConfigError | TransportError> => {
-  const { bans, host, peerManager, store, ...rest } = options
+  const { bans, host, peerManager, store, survey, ...rest } = options
   return Overlay.layer.pipe(
     Layer.provide(NodeResolver.layer),
+    Layer.provideMerge(Layer.provide(Survey.layer, Layer.succeed(SurveyConfig, { ...surveyDefaults, ...survey }))),
     Layer.provideMerge(Flood.layer),
     Layer.provideMerge(ItemFetcher.layer),
     Layer.provideMerge(Peers.layer),

@@ -33,6 +33,7 @@ import { PeerManager } from "./PeerManager.ts"
 import { type ConnectOptions, Peers } from "./Peers.ts"
 import { checkpointSlot, makeLedgerContext, minRememberedSlot } from "./protocol/LedgerContext.ts"
 import type { Resolver } from "./Resolver.ts"
+import { Survey } from "./Survey.ts"
 import { Transport, type TransportError } from "./Transport.ts"
 import type { NodeId } from "./wire/NodeId.ts"
 import type { PeerAddress } from "./wire/PeerAddress.ts"
@@ -109,6 +110,8 @@ export interface OverlayShape {
   readonly fetchQuorumSet: ItemFetcher["Service"]["fetchQuorumSet"]
   /** Asks random peers (2 by default) for SCP state from a ledger on; what they send arrives like other SCP messages. */
   readonly requestScpState: (fromLedger: number, peers?: number) => void
+  /** Time-sliced surveys of the network, as surveyor. */
+  readonly survey: Survey["Service"]
   /** Messages of all peers; see `MessageHub` for what a subscriber may choose. */
   readonly subscribe: MessageHub["subscribe"]
   /** A subscription to everything, as a stream that begins when it is run. */
@@ -144,7 +147,7 @@ export class Overlay extends Context.Service<Overlay, OverlayShape>()("@stellar-
   static readonly layer: Layer.Layer<
     Overlay,
     TransportError,
-    LocalNode | Transport | Peers | PeerManager | BanList | Resolver | OverlayHost | Flood | ItemFetcher
+    LocalNode | Transport | Peers | PeerManager | BanList | Resolver | OverlayHost | Flood | ItemFetcher | Survey
   > = Layer.effect(this, Effect.suspend(() => make))
 }
 
@@ -158,6 +161,7 @@ const make = Effect.gen(function*() {
   const host = yield* OverlayHost
   const flood = yield* Flood
   const fetcher = yield* ItemFetcher
+  const survey = yield* Survey
   const events = yield* OverlayEvents
   const clock = yield* Clock.Clock
   const hub = new MessageHub(clock)
@@ -257,6 +261,7 @@ const make = Effect.gen(function*() {
     local,
     connect: (address, options) => peers.connect(address, { force: true, ...options }),
     broadcast: flood.broadcast,
+    survey,
     fetchTxSet: fetcher.fetchTxSet,
     fetchQuorumSet: fetcher.fetchQuorumSet,
     requestScpState: (ledgerSeq, count = 2) => {

@@ -16,6 +16,8 @@ import * as NodeIds from "./NodeIds.ts"
 import { Overlay } from "./Overlay.ts"
 import type { Peer } from "./Peer.ts"
 import * as PeerJson from "./PeerJson.ts"
+import { Survey } from "./Survey.ts"
+import * as SurveyAdmin from "./SurveyAdmin.ts"
 import * as NodeId from "./wire/NodeId.ts"
 import { PeerAddress } from "./wire/PeerAddress.ts"
 
@@ -45,7 +47,16 @@ export interface AdminResponse {
  * @category constants
  * @since 0.1.0
  */
-export const commands = ["info", "peers", "connect", "droppeer", "ban", "unban", "bans"] as const
+export const commands = [
+  "info",
+  "peers",
+  "connect",
+  "droppeer",
+  "ban",
+  "unban",
+  "bans",
+  ...SurveyAdmin.commands
+] as const
 
 const json = (value: unknown): AdminResponse => ({
   status: 200,
@@ -163,7 +174,10 @@ const carryOut = Effect.fnUntraced(function*(
     }
     case "bans":
       return json({ bans: noneIfEmpty(bans.list()) })
-    default:
-      return { status: 404, contentType: "text/plain", body: `Unknown command. Known: ${commands.join(", ")}\n` }
+    default: {
+      const answer = yield* SurveyAdmin.handle(path, params).pipe(Effect.provideService(Survey, overlay.survey))
+      return answer ??
+        { status: 404, contentType: "text/plain", body: `Unknown command. Known: ${commands.join(", ")}\n` }
+    }
   }
 })
