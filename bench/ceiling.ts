@@ -6,10 +6,10 @@
  * no XDR decoding or validation, no queues, priorities, limits, timers or counters, no protection against anybody.
  * Writes are coalesced into slabs; frames are handed over as views.
  */
-import { createHash } from "node:crypto"
-import { connect, createServer, type Socket } from "node:net"
 import { primitives } from "@stellar-overlay/overlay/NodeOverlayCrypto"
 import type { MacKey } from "@stellar-overlay/overlay/protocol/Primitives"
+import { createHash } from "node:crypto"
+import { connect, createServer, type Socket } from "node:net"
 
 const ERROR_MSG = 0
 const AUTH = 2
@@ -233,7 +233,9 @@ export class Link {
 
   /** One message at once, credit disregarded. */
   write(...bodies: ReadonlyArray<Uint8Array>): void {
-    this.socket.write(bodies.length === 1 ? this.frame(bodies[0]!, true) : Buffer.concat(bodies.map((body) => this.frame(body, true))))
+    this.socket.write(
+      bodies.length === 1 ? this.frame(bodies[0]!, true) : Buffer.concat(bodies.map((body) => this.frame(body, true)))
+    )
   }
 
   // ----------------------------------------------------------------------------------------------------- receiving

@@ -3,7 +3,16 @@
  */
 import type { actor as Ours } from "./actors/ours.ts"
 import type { actor as Straight } from "./actors/straight.ts"
-import { alternate, type Benchmark, type Effort, figure, percent, type Report, ratioText, type Table } from "./harness.ts"
+import {
+  alternate,
+  type Benchmark,
+  type Effort,
+  figure,
+  percent,
+  ratioText,
+  type Report,
+  type Table
+} from "./harness.ts"
 import { transfer } from "./link.ts"
 import { spawn, withChildren } from "./processes.ts"
 import { meanSize, type Workload } from "./workloads.ts"
@@ -72,19 +81,20 @@ const manyLinks = async ({ millis, rounds }: Effort): Promise<Report> => {
     await baselineRemote!.call.dial(await baseline!.call.listen(credit), LINKS, credit)
 
     const count = Math.round(millis * 4 / 20) * 20
-    const receive = (sender: NonNullable<typeof remote>, receiver: NonNullable<typeof remote> | typeof subject) => async () => {
-      const perLink = await transfer(
-        sender.call,
-        { arm: (n) => receiver.call.arm(n * LINKS), complete: receiver.call.complete },
-        "mix",
-        count
-      )
-      return {
-        perSecond: perLink["perSecond"]! * LINKS,
-        sendMicros: perLink["sendMicros"]! / LINKS,
-        receiveMicros: perLink["receiveMicros"]! / LINKS
+    const receive =
+      (sender: NonNullable<typeof remote>, receiver: NonNullable<typeof remote> | typeof subject) => async () => {
+        const perLink = await transfer(
+          sender.call,
+          { arm: (n) => receiver.call.arm(n * LINKS), complete: receiver.call.complete },
+          "mix",
+          count
+        )
+        return {
+          perSecond: perLink["perSecond"]! * LINKS,
+          sendMicros: perLink["sendMicros"]! / LINKS,
+          receiveMicros: perLink["receiveMicros"]! / LINKS
+        }
       }
-    }
     const inbound = await alternate(rounds, {
       straight: receive(baselineRemote!, baseline!),
       ours: receive(remote!, subject)
@@ -158,7 +168,8 @@ const besideSets = async ({ millis, rounds }: Effort): Promise<Report> => {
     })
     const p99 = results.of("ours", "p99")
     const table: Table = {
-      title: "Round trip of an SCP message beside a link full of 1 MB sets, one process at the common end; milliseconds",
+      title:
+        "Round trip of an SCP message beside a link full of 1 MB sets, one process at the common end; milliseconds",
       columns: ["", "p50", "p99", "p99, worst round"],
       rows: (["straight", "ours"] as const).map((name) => [
         name === "straight" ? "ceiling" : "ours",

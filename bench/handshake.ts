@@ -7,7 +7,16 @@
  * compute one X25519 each, which is the usual case on a network.
  */
 import type { Acquaintance, actor as Handshakes } from "./actors/handshakes.ts"
-import { alternate, type Benchmark, type Effort, figure, percent, ratioText, type Table, type Verdict } from "./harness.ts"
+import {
+  alternate,
+  type Benchmark,
+  type Effort,
+  figure,
+  percent,
+  ratioText,
+  type Table,
+  type Verdict
+} from "./harness.ts"
 import { type Remote, spawn, withChildren } from "./processes.ts"
 
 const BUDGET = 0.7
@@ -34,7 +43,17 @@ export const handshake: Benchmark = {
       }
       const table: Table = {
         title: "Handshakes per second, and processor time for both ends of one in microseconds",
-        columns: ["peers", "crypto alone", "straight-line", "ours", "CPU crypto", "straight", "ours", "ours/straight", "by CPU"],
+        columns: [
+          "peers",
+          "crypto alone",
+          "straight-line",
+          "ours",
+          "CPU crypto",
+          "straight",
+          "ours",
+          "ours/straight",
+          "by CPU"
+        ],
         rows: Object.entries(results).map(([acquaintance, rounds]) => [
           acquaintance === "known" ? "met before" : "never met",
           ...(["bare", "straight", "ours"] as const).map((name) => figure(rounds.of(name, "perSecond").median)),

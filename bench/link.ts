@@ -6,8 +6,8 @@
  * and two wake-ups for every 40 and bounds what one write can coalesce. What lies between the two is the price of flow
  * control; what lies between the second and ours is the price of the library.
  */
-import type { actor as Ours } from "./actors/ours.ts"
 import type { EndReport } from "./actors/meter.ts"
+import type { actor as Ours } from "./actors/ours.ts"
 import type { actor as Straight } from "./actors/straight.ts"
 import {
   alternate,
@@ -16,8 +16,8 @@ import {
   figure,
   type Measurement,
   percent,
-  type Rounds,
   ratioText,
+  type Rounds,
   type Summary,
   type Table,
   type Verdict
@@ -61,7 +61,8 @@ export const transfer = async (
 const variants = ["ceiling", "ceilingCredit", "out", "in"] as const
 type Variant = (typeof variants)[number]
 
-const counts = (millis: number, perSecond: number): number => Math.max(8, Math.round(perSecond * millis / 1000 / 20) * 20)
+const counts = (millis: number, perSecond: number): number =>
+  Math.max(8, Math.round(perSecond * millis / 1000 / 20) * 20)
 
 interface Ends {
   readonly dialer: Remote<typeof Ours>
@@ -94,7 +95,13 @@ const measure = async (ends: Ends, workload: Workload, { millis, rounds }: Effor
 
 const worse = (a: Summary, b: Summary): Summary => a.median <= b.median ? a : b
 
-const budgets: Partial<Record<Workload, number>> = { "100 B": 0.6, "400 B": 0.6, "1 KB": 0.6, mix: 0.6, "1 MB set": 0.85 }
+const budgets: Partial<Record<Workload, number>> = {
+  "100 B": 0.6,
+  "400 B": 0.6,
+  "1 KB": 0.6,
+  mix: 0.6,
+  "1 MB set": 0.85
+}
 
 export const link: Benchmark = {
   name: "link",
@@ -125,7 +132,18 @@ export const link: Benchmark = {
 
       const speed: Table = {
         title: "Messages per second (medians; ratio to the ceiling with its spread; smallest and largest round)",
-        columns: ["workload", "bytes", "ceiling", "with credit", "ours out", "ours in", "MB/s", "out/ceiling", "in/ceiling", "worse/credit"],
+        columns: [
+          "workload",
+          "bytes",
+          "ceiling",
+          "with credit",
+          "ours out",
+          "ours in",
+          "MB/s",
+          "out/ceiling",
+          "in/ceiling",
+          "worse/credit"
+        ],
         rows: [...results].map(([workload, rounds]) => [
           workload,
           figure(meanSize(workload)),
@@ -144,7 +162,17 @@ export const link: Benchmark = {
       }
       const cost: Table = {
         title: "Processor time per message, microseconds (sending side, receiving side)",
-        columns: ["workload", "ceiling send", "receive", "credit send", "receive", "ours send", "receive", "ours/credit send", "receive"],
+        columns: [
+          "workload",
+          "ceiling send",
+          "receive",
+          "credit send",
+          "receive",
+          "ours send",
+          "receive",
+          "ours/credit send",
+          "receive"
+        ],
         rows: [...results].map(([workload, rounds]) => [
           workload,
           ...(["ceiling", "ceilingCredit", "out"] as const).flatMap((variant) => [

@@ -12,10 +12,10 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { type Benchmark, type Effort, machine, render, type Report } from "./harness.ts"
 import { connector } from "./connector.ts"
 import { flow } from "./flow.ts"
 import { handshake } from "./handshake.ts"
+import { type Benchmark, type Effort, machine, render, type Report } from "./harness.ts"
 import { link } from "./link.ts"
 import { memory } from "./memory.ts"
 import { roundTrip } from "./roundtrip.ts"
@@ -24,7 +24,17 @@ import { simulation } from "./simulation.ts"
 import { xdrFacts } from "./xdr.ts"
 
 // Relay to several links and pull mode join this list with flooding.
-const benchmarks: ReadonlyArray<Benchmark> = [link, session, handshake, roundTrip, memory, xdrFacts, flow, connector, simulation]
+const benchmarks: ReadonlyArray<Benchmark> = [
+  link,
+  session,
+  handshake,
+  roundTrip,
+  memory,
+  xdrFacts,
+  flow,
+  connector,
+  simulation
+]
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +47,9 @@ const { values } = parseArgs({
 const names = values.only?.split(",") ?? benchmarks.map(({ name }) => name)
 const unknown = names.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name))
 if (unknown.length > 0) {
-  console.error(`There is no benchmark ${unknown.join(", ")}; there are: ${benchmarks.map(({ name }) => name).join(", ")}`)
+  console.error(
+    `There is no benchmark ${unknown.join(", ")}; there are: ${benchmarks.map(({ name }) => name).join(", ")}`
+  )
   process.exit(2)
 }
 

@@ -70,7 +70,10 @@ export const memory: Benchmark = {
         accepted: total(measured.accepted) - total(measured.bareAccepted),
         dialled: total(measured.dialled) - total(measured.bareDialled)
       }
-      const row = (what: string, value: Memory) => [what, figure(value.heap), figure(value.external), figure(total(value))]
+      const row = (
+        what: string,
+        value: Memory
+      ) => [what, figure(value.heap), figure(value.external), figure(total(value))]
       const table: Table = {
         title: `KiB per connection, over ${connections} connections`,
         columns: ["", "heap", "external", "together"],

@@ -41,7 +41,10 @@ export const spawn = async <Actor>(name: string, execArgv: ReadonlyArray<string>
     stdio: ["ignore", "inherit", "inherit", "ipc"]
   })
   running.add(child)
-  const waiting = new Map<number, { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }>()
+  const waiting = new Map<
+    number,
+    { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }
+  >()
   let calls = 0
   const call = (method: string, args: ReadonlyArray<unknown>): Promise<unknown> =>
     new Promise((resolve, reject) => {
@@ -63,7 +66,9 @@ export const spawn = async <Actor>(name: string, execArgv: ReadonlyArray<string>
   })
   await call("ready", [])
   return {
-    call: new Proxy({}, { get: (_, method) => (...args: ReadonlyArray<unknown>) => call(String(method), args) }) as Remote<Actor>, // a Proxy has the type of its target
+    call: new Proxy({}, {
+      get: (_, method) => (...args: ReadonlyArray<unknown>) => call(String(method), args)
+    }) as Remote<Actor>, // a Proxy has the type of its target
     stop: async () => {
       if (child.connected) child.disconnect()
       await ended

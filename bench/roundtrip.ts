@@ -41,7 +41,9 @@ export const roundTrip: Benchmark = {
           figure(results.of(name, "p99").median)
         ]),
         notes: [
-          `ours/socket: p50 ${ratioText(results.ratio("ours", "raw", "p50"))}, p99 ${ratioText(results.ratio("ours", "raw", "p99"))}`
+          `ours/socket: p50 ${ratioText(results.ratio("ours", "raw", "p50"))}, p99 ${
+            ratioText(results.ratio("ours", "raw", "p99"))
+          }`
         ]
       }
       const verdict = (metric: "p50" | "p99", budget: number) => {

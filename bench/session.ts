@@ -19,13 +19,15 @@ export const session: Benchmark = {
       const count = 150 * Math.round(millis)
       const results = []
       for (const workload of measured) {
-        results.push([
-          workload,
-          await alternate(rounds, {
-            straight: () => call.straight(workload, count),
-            ours: () => call.ours(workload, count)
-          }, 2)
-        ] as const)
+        results.push(
+          [
+            workload,
+            await alternate(rounds, {
+              straight: () => call.straight(workload, count),
+              ours: () => call.ours(workload, count)
+            }, 2)
+          ] as const
+        )
       }
       const table: Table = {
         title: "Nanoseconds per message, and what share of ours is the straight-line work",

@@ -42,7 +42,11 @@ const ballot = (s: Source, content = value(s)) => new xdr.ScpBallot({ counter: 1
 const scp = (s: Source, pledges: xdr.ScpStatementPledges, signature = s.bytes(64)): Uint8Array =>
   bytesOf(xdr.StellarMessage.scpMessage(
     new xdr.ScpEnvelope({
-      statement: new xdr.ScpStatement({ nodeId: node(s), slotIndex: new xdr.Uint64(50_000_000 + (s.next() & 7)), pledges }),
+      statement: new xdr.ScpStatement({
+        nodeId: node(s),
+        slotIndex: new xdr.Uint64(50_000_000 + (s.next() & 7)),
+        pledges
+      }),
       signature
     })
   ))
@@ -169,7 +173,8 @@ export const workloads = ["100 B", "400 B", "1 KB", "mix", "64 KB set", "1 MB se
 /** A workload: what is sent, over and over. */
 export type Workload = (typeof workloads)[number]
 
-const repeat = (count: number, make: (s: Source) => Uint8Array) => (s: Source) => Array.from({ length: count }, () => make(s))
+const repeat = (count: number, make: (s: Source) => Uint8Array) => (s: Source) =>
+  Array.from({ length: count }, () => make(s))
 
 const makers: Readonly<Record<Workload, (s: Source) => Array<Uint8Array>>> = {
   // the smallest SCP message with a validator and a slot: an EXTERNALIZE without value and signature

@@ -34,7 +34,8 @@ const route = (body: Uint8Array): number => {
 }
 
 const validate = (body: Uint8Array): number => validateStellarMessage(body, 0, body.length)
-const decode = (body: Uint8Array): number => xdr.StellarMessage.fromXDR(Buffer.from(body.buffer, body.byteOffset, body.length)).switch().value
+const decode = (body: Uint8Array): number =>
+  xdr.StellarMessage.fromXDR(Buffer.from(body.buffer, body.byteOffset, body.length)).switch().value
 
 const of = (workload: Workload, type?: number): ReadonlyArray<Uint8Array> =>
   bodiesOf(workload).filter((body) => type === undefined || body[3] === type)
@@ -74,7 +75,9 @@ export const xdrFacts: Benchmark = {
         figure(all.of("decode", "nanos").median),
         `${figure(all.ratio("decode", "validate", "nanos").median)} x`
       ]),
-      notes: ["Routing facts: the typed message object, its class, cost in credit and on the wire; of SCP slot and kind."]
+      notes: [
+        "Routing facts: the typed message object, its class, cost in credit and on the wire; of SCP slot and kind."
+      ]
     }
     const mix = results.find(([kind]) => kind === "mix")![1]
     const slowest = results.map(([kind, all]) => ({ kind, ratio: all.ratio("decode", "validate", "nanos") }))

@@ -1,8 +1,8 @@
 /** A process in which both ends of many handshakes live. */
 import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import { NodeIdentity } from "@stellar-overlay/overlay/NodeIdentity"
-import { primitives } from "@stellar-overlay/overlay/NodeOverlayCrypto"
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
+import { primitives } from "@stellar-overlay/overlay/NodeOverlayCrypto"
 import * as Peer from "@stellar-overlay/overlay/Peer"
 import { Transport } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
@@ -140,7 +140,9 @@ export const actor = {
       await Promise.all(accepted.map(({ ready }) => ready))
       return links
     }, async (links) => {
-      const closed = [...links, ...accepted].map(({ socket }) => new Promise((resolve) => socket.once("close", resolve)))
+      const closed = [...links, ...accepted].map(({ socket }) =>
+        new Promise((resolve) => socket.once("close", resolve))
+      )
       for (const link of links) link.goodbye()
       await Promise.all(closed)
       accepted.length = 0
@@ -152,7 +154,10 @@ export const actor = {
     const address = PeerAddress.make("127.0.0.1", await port)
     return inPortions(count, async (portion) => {
       const scope = Scope.makeUnsafe("parallel")
-      const all = Effect.all(Array.from({ length: portion }, () => Peer.connect(address)), { concurrency: CONCURRENCY, discard: true })
+      const all = Effect.all(Array.from({ length: portion }, () => Peer.connect(address)), {
+        concurrency: CONCURRENCY,
+        discard: true
+      })
       accepted.expect(portion)
       await Promise.all([dialer.runPromise(Scope.provide(all, scope)), accepted.opened])
       return scope

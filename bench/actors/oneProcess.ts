@@ -1,5 +1,4 @@
 /** Both ends of a link in one process: the library, and `@stellarbeat/js-stellar-node-connector`. */
-import { createRequire } from "node:module"
 import { OverlayConfig } from "@stellar-overlay/overlay"
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
 import * as Peer from "@stellar-overlay/overlay/Peer"
@@ -8,6 +7,7 @@ import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { fromBytes } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { type Connection, createNode } from "@stellarbeat/js-stellar-node-connector"
 import { Deferred, Effect, Layer, ManagedRuntime, Scope, Stream } from "effect"
+import { createRequire } from "node:module"
 import { cpuMicros, type Measurement, millisNow } from "../harness.ts"
 import { bodiesOf, type Workload } from "../workloads.ts"
 import { Meter } from "./meter.ts"

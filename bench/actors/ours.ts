@@ -1,11 +1,11 @@
 /** A process of peers: the library as a program uses it. */
-import { type EventLoopDelayMonitor, monitorEventLoopDelay } from "node:perf_hooks"
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
 import * as Peer from "@stellar-overlay/overlay/Peer"
 import { Transport } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { fromBytes, is, type StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { Effect, ManagedRuntime, Scope, Stream } from "effect"
+import { type EventLoopDelayMonitor, monitorEventLoopDelay } from "node:perf_hooks"
 import { cpuMicros, millisNow } from "../harness.ts"
 import { bodiesOf, oneScpMessage, type Workload } from "../workloads.ts"
 import { type EndReport, Meter } from "./meter.ts"

@@ -17,7 +17,11 @@ export interface RoundTrips {
 }
 
 /** Runs `count` round trips one after the other; gives quantiles in microseconds. */
-export const timeRoundTrips = async (count: number, send: () => void, onAnswer: (answered: () => void) => void): Promise<RoundTrips> => {
+export const timeRoundTrips = async (
+  count: number,
+  send: () => void,
+  onAnswer: (answered: () => void) => void
+): Promise<RoundTrips> => {
   const times: Array<number> = []
   await new Promise<void>((resolve) => {
     let sentAt = 0

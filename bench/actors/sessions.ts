@@ -1,7 +1,7 @@
 /** Two sessions back to back, without sockets, fibers or streams: the protocol's own processor time. */
 import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
-import { primitives } from "@stellar-overlay/overlay/NodeOverlayCrypto"
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
+import { primitives } from "@stellar-overlay/overlay/NodeOverlayCrypto"
 import { defaultLedger } from "@stellar-overlay/overlay/Peer"
 import { admitAll, type Role } from "@stellar-overlay/overlay/protocol/Handshake"
 import type { MacKey } from "@stellar-overlay/overlay/protocol/Primitives"

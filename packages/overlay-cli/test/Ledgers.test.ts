@@ -1,9 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { createHash } from "node:crypto"
 import { Ledgers, LOST_MILLIS } from "../src/demo/Ledgers.ts"
 import { isGood } from "../src/demo/report.ts"
 
 const hash = (text: string): Uint8Array => createHash("sha256").update(text).digest()
+
+const payment = (text: string): Transaction => Transaction.make({ envelope: hash(text) })
+
+const submit = (books: Ledgers, text: string, node: number, now: number) =>
+  books.submitted(hash(text), payment(text), node, now)
 
 const ledger = (ledgerSeq: number, transactions: ReadonlyArray<string>, name = `ledger ${ledgerSeq}`) => ({
   ledgerSeq,
@@ -18,8 +24,8 @@ const ledger = (ledgerSeq: number, transactions: ReadonlyArray<string>, name = `
 describe("the books of a demo", () => {
   it("a payment is applied when it is in the ledgers of all nodes, and under way before", () => {
     const books = new Ledgers(2)
-    books.submitted(hash("a"), 0)
-    books.submitted(hash("b"), 100)
+    submit(books, "a", 0, 0)
+    submit(books, "b", 1, 100)
     books.closed(0, ledger(2, ["a", "b"]), 1000)
     books.closed(0, ledger(2, ["a", "b"]), 1000) // the same node again is no second node
     assert.deepInclude(books.result(1000), { submitted: 2, applied: 0, underWay: 2, lost: 0, ledger: 0, inStep: false })
@@ -32,13 +38,35 @@ describe("the books of a demo", () => {
 
   it("one that is in nobody's ledger after a while is lost, and so is one that its node refused", () => {
     const books = new Ledgers(2)
-    books.submitted(hash("a"), 0)
-    books.submitted(hash("b"), 0)
+    submit(books, "a", 0, 0)
+    submit(books, "b", 1, 0)
     books.refused(hash("b"))
     assert.deepInclude(books.result(LOST_MILLIS), { underWay: 1, lost: 1 })
     const later = books.result(LOST_MILLIS + 1)
     assert.deepInclude(later, { underWay: 0, lost: 2 })
     assert.isFalse(isGood(later))
+  })
+
+  it("a node that took up the chain at a later ledger has what is in the ones before", () => {
+    const books = new Ledgers(2)
+    submit(books, "a", 0, 0)
+    submit(books, "b", 1, 0)
+    submit(books, "c", 0, 0)
+    books.closed(0, ledger(2, ["a"]), 1000)
+    books.closed(0, ledger(3, ["b"]), 2000)
+    assert.deepStrictEqual(books.unsettled(0).map((each) => each.envelope), [payment("c").envelope])
+    assert.deepStrictEqual(books.unsettled(1), [])
+    books.closed(1, { ...ledger(3, ["b"]), jumpedFrom: 1 }, 2000)
+    assert.deepInclude(books.result(2000), { applied: 2, underWay: 1, ledger: 3, inStep: true, agree: true })
+  })
+
+  it("a payment in two ledgers is noticed", () => {
+    const books = new Ledgers(1)
+    submit(books, "a", 0, 0)
+    books.closed(0, ledger(2, ["a"]), 0)
+    books.closed(0, ledger(3, ["a"]), 0)
+    assert.deepInclude(books.result(0), { applied: 1, twice: 1 })
+    assert.isFalse(isGood(books.result(0)))
   })
 
   it("two hashes for one ledger are not forgotten", () => {

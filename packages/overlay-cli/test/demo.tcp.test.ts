@@ -40,7 +40,7 @@ const until = Effect.fnUntraced(function*(
 /** A demo that ends by itself; everything it printed. */
 const complete = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
   const ran = yield* (yield* child(["demo", "--json", ...args])).ended
-  assert.deepStrictEqual([ran.code, ran.err], [0, ""])
+  assert.deepStrictEqual([ran.code, ran.err], [0, ""], ran.out.trimEnd().split("\n").at(-1))
   return objects(ran.out.split("\n"))
 })
 

@@ -150,20 +150,14 @@ export const connect = Effect.fn("Peer.connect")(
     const address = yield* parse(target, config.ipv6)
     return yield* inOwnScope(Effect.gen(function*() {
       events.publish({ _tag: "PeerConnecting", address })
+      const over = (reason: DropReason.DropReason) =>
+        Effect.sync(() => {
+          events.publish({ _tag: "PeerDropped", address, role: "initiator", id: undefined, authenticated: false, reason })
+        })
       const connection = yield* transport.dial(address, { timeoutMillis: config.connectTimeoutMillis }).pipe(
         Effect.mapError((error) => new PeerDropped({ address, id: undefined, reason: dialFailure(error) })),
-        Effect.tapError(({ reason }) =>
-          Effect.sync(() =>
-            events.publish({
-              _tag: "PeerDropped",
-              address,
-              role: "initiator",
-              id: undefined,
-              authenticated: false,
-              reason
-            })
-          )
-        )
+        Effect.tapError(({ reason }) => over(reason)),
+        Effect.onInterrupt(() => over(DropReason.make("Shutdown")))
       )
       return yield* establish(connection, "initiator", options)
     }))

@@ -145,7 +145,7 @@ describe("MessageHub", () => {
       assert.isUndefined(hub.publish(peer, notes(0, DEFAULT_CAPACITY * 2)))
     }))
 
-  it.effect("X-bytes PEE-16 what is handed over owns its bytes, one copy for all who want it and none for nobody", () =>
+  it.effect("PEE-16 what is handed over owns its bytes, one copy for all who want it and none for nobody", () =>
     Effect.gen(function*() {
       const hub = yield* make
       const chunk = new Uint8Array(65_536)
@@ -244,14 +244,15 @@ describe("MessageHub of a node", () => {
         yield* Scope.close(scope, Exit.void)
         yield* scripted.expectOpen(1000)
         assert.strictEqual(node.host.pool.size, 190)
-        // Batches of 40: 193 were processed, of which 160 are told.
-        assert.strictEqual(granted(scripted).messages, before + 160)
+        // All 193 were processed; what is short of a grant (40) is kept for the next.
+        const after = granted(scripted).messages
+        assert.isTrue(after > before + 193 - 40 && after <= before + 193, `${after - before} of 193`)
         assert.strictEqual(stalled.lagged(), 0)
         // The loops of the peer live: the rest of the credit can be used, and comes back.
-        yield* scripted.sayAll(transactions(1000, 160))
+        yield* scripted.sayAll(transactions(1000, 150))
         yield* scripted.expectOpen(1000)
-        assert.strictEqual(node.host.pool.size, 350)
-        assert.strictEqual(granted(scripted).messages, before + 320)
+        assert.strictEqual(node.host.pool.size, 340)
+        assert.isAbove(granted(scripted).messages, before + 343 - 40)
       })
     ))
 
@@ -299,7 +300,8 @@ describe("MessageHub of a node", () => {
         const before = granted(scripted).messages
         yield* scripted.sayAll(transactions(1, 200))
         yield* scripted.expectOpen(1000)
-        assert.deepStrictEqual([granted(scripted).messages, lagged()], [before + 200, 190])
+        assert.isAbove(granted(scripted).messages, before + 200 - 40)
+        assert.strictEqual(lagged(), 190)
       })
     ))
 })

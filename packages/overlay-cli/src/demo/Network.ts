@@ -134,7 +134,7 @@ const startNode = Effect.fnUntraced(function*(options: {
     ...stores,
     network: NETWORK,
     seed: place.seed,
-    listenPort: port,
+    ...(port === 0 ? { listenPort: 0 } : { peerPort: port }),
     knownPeers: seed === undefined ? [] : [seed.key],
     expectedCloseTimeMillis: LEDGER_MILLIS,
     host: Layer.succeed(OverlayHost, ledger.host),

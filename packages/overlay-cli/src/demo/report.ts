@@ -33,6 +33,8 @@ export interface NodeFacts {
   /** Transaction sets and quorum sets that came. */
   readonly fetched: number
   readonly pending: number
+  /** How often it missed ledgers and took up the chain at a later one. */
+  readonly jumps: number
 }
 
 /** The state of everything at one moment; counters are totals. */
@@ -63,7 +65,7 @@ const shedBy = ({ session: { queues } }: Peer): number =>
 const supersededBy = ({ session: { queues } }: Peer): number => queues.droppedScp
 
 const factsOf = ({ flood, identity, ledger, manager, overlay }: DemoNode): NodeFacts => {
-  const { pending, ledgerSeq } = ledger.stats()
+  const { jumps, ledgerSeq, pending } = ledger.stats()
   const { records, stats } = flood
   const last = ledger.ledgers().at(-1)
   return {
@@ -78,7 +80,8 @@ const factsOf = ({ flood, identity, ledger, manager, overlay }: DemoNode): NodeF
     pullMillis: stats.pulls === 0 ? undefined : stats.pullMillis / stats.pulls,
     pulled: stats.pulls,
     fetched: records.uniqueFetchMessages,
-    pending
+    pending,
+    jumps
   }
 }
 
@@ -160,7 +163,8 @@ export const nodeLines = ({ perNode }: Sample): Array<Line> =>
     dim("  fetched "),
     count(facts.fetched),
     dim("  pending "),
-    count(facts.pending)
+    count(facts.pending),
+    ...(facts.jumps === 0 ? [] : [dim("  jumps "), count(facts.jumps)])
   ])
 
 const linkJson = (node: DemoNode, peer: Peer) => ({
@@ -191,8 +195,8 @@ export interface Summary {
   readonly peak: Memory
 }
 
-/** Whether it shows what it is to show: one chain on all nodes, and every payment in it. */
-export const isGood = ({ agree, lost }: Result): boolean => agree && lost === 0
+/** Whether it shows what it is to show: one chain on all nodes, and every payment in it once. */
+export const isGood = ({ agree, lost, twice }: Result): boolean => agree && lost === 0 && twice === 0
 
 const ledgerText = (nodes: number, { agree, hash = "", inStep, ledger }: Result): Line =>
   !agree
@@ -201,13 +205,14 @@ const ledgerText = (nodes: number, { agree, hash = "", inStep, ledger }: Result)
     ? ["no ledger that all have closed yet"]
     : [green(`all ${nodes} nodes ${inStep ? "are at" : "have closed"} ledger ${ledger}`), ` with hash ${hash}`]
 
-const paymentText = ({ applied, appliedMillis, lost, submitted, underWay }: Result): Line =>
+const paymentText = ({ applied, appliedMillis, lost, submitted, twice, underWay }: Result): Line =>
   submitted === 0 ? ["none made"] : [
     `${count(submitted)} made, ${count(applied)} in everybody's ledgers`,
     appliedMillis === undefined ? "" : ` after ${millis(appliedMillis)} in the mean`,
     underWay === 0 ? "" : `, ${count(underWay)} under way`,
     ", ",
-    lost === 0 ? green("none lost") : red(`${count(lost)} LOST`)
+    lost === 0 ? green("none lost") : red(`${count(lost)} LOST`),
+    twice === 0 ? "" : red(`, ${count(twice)} IN TWO LEDGERS`)
   ]
 
 /** The summary, as lines. */

@@ -119,9 +119,11 @@ const hooksOf = (
       ...facts
     })
   },
-  closed: ({ identity, index }, ledger) => {
+  closed: ({ identity, index, ledger: { submit } }, ledger) => {
     books.closed(index, ledger, now())
     const { hash, jumpedFrom, ledgerSeq, rounds, transactions } = ledger
+    // A node that missed ledgers forgets what was pending, because it cannot know what of it was in them.
+    if (jumpedFrom !== undefined) { for (const payment of books.unsettled(index)) submit(payment) }
     const text = Buffer.from(hash).toString("hex")
     journal.event(
       [

@@ -51,10 +51,11 @@ export const payments = Effect.fnUntraced(function*(
     const at = now()
     const due = Math.min(Math.floor((at - start) * perSecond / 1000) - made, perSecond)
     for (let i = 0; i < due; i++, made++) {
-      const payment = makers[made % makers.length]!.next()
-      books.submitted(crypto.sha256(payment.envelope), at)
-      const verdict = nodes[made % nodes.length]!.ledger.submit(payment)
-      if (verdict !== "pending") books.refused(crypto.sha256(payment.envelope))
+      const index = made % nodes.length
+      const payment = makers[index]!.next()
+      const hash = crypto.sha256(payment.envelope)
+      books.submitted(hash, payment, index, at)
+      if (nodes[index]!.ledger.submit(payment) !== "pending") books.refused(hash)
     }
   })
   yield* Effect.repeat(portion, Schedule.spaced(Math.max(PORTION_MILLIS, 1000 / perSecond / 4)))

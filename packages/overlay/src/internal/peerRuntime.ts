@@ -21,6 +21,7 @@ import type { OverlayEvent } from "../OverlayEvents.ts"
 import type { Now } from "../protocol/Primitives.ts"
 import type { Session, SessionEvent } from "../protocol/Session.ts"
 import type { Connection, TransportError } from "../Transport.ts"
+import * as NodeId from "../wire/NodeId.ts"
 import { Gate } from "./gate.ts"
 
 /** How long a dropped peer may take what is still queued for it; core closes the socket 5 s after a drop. */
@@ -143,6 +144,10 @@ export class PeerRuntime {
   }
 }
 
+/** Role, short id if known, and address: how a log names a peer. */
+const describePeer = ({ options, remote }: Session): string =>
+  `${options.role} ${remote === undefined ? "unknown" : NodeId.short(remote.id)} at ${options.remote}`
+
 /** Lives as long as the connection does. Never fails; a defect in it ends the peer with a reason of its own. */
 export const run = Effect.fnUntraced(function*(runtime: PeerRuntime): Effect.fn.Return<void> {
   const { connection, session } = runtime
@@ -155,6 +160,7 @@ export const run = Effect.fnUntraced(function*(runtime: PeerRuntime): Effect.fn.
   yield* Effect.forkChild(guard(runtime, write(runtime)), immediately)
   yield* Effect.forkChild(guard(runtime, watch(runtime)), immediately)
   const reason = yield* Deferred.await(runtime.dropped)
+  yield* Effect.logDebug(`${describePeer(session)} dropped: ${DropReason.format(reason)}`)
   if (!runtime.flushed.isOpen) yield* Effect.timeoutOption(runtime.flushed.await, FLUSH_TIMEOUT_MILLIS)
   yield* connection.end
   // Only an ERROR_MSG is worth waiting for.

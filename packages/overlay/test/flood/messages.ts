@@ -54,6 +54,17 @@ export const transaction = (n: number, padding = 0): Transaction =>
     )
   })
 
+/** Any number of distinct transactions at the cost of a copy each. */
+export function* manyTransactions(count: number, from = 0): Generator<Transaction> {
+  const [first, second] = [transaction(1), transaction(2)]
+  const at = first.bytes.findIndex((byte, i) => byte !== second.bytes[i]) - 3 // the end of a big-endian number
+  for (let n = 0; n < count; n++) {
+    const bytes = first.bytes.slice()
+    new DataView(bytes.buffer).setUint32(at, from + n)
+    yield new Transaction(bytes)
+  }
+}
+
 export const sha256 = primitives.sha256
 export const hashOf = (message: Transaction): Uint8Array => sha256(message.envelope)
 export const hexOf = (message: Transaction): string => toHex(hashOf(message))

@@ -5,7 +5,7 @@
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
 import * as World from "@stellar-overlay/overlay-test/World"
-import { type Cause, Clock, Context, Effect, Latch, Layer, type Scope } from "effect"
+import { Clock, Context, Effect, Latch, Layer, type Scope } from "effect"
 import { Flood } from "../../src/Flood.ts"
 import { toHex } from "../../src/internal/bytes.ts"
 import { ItemFetcher } from "../../src/ItemFetcher.ts"
@@ -294,7 +294,7 @@ export const layerNetwork = ({ between, tap, ...options }: NetworkOptions = {}) 
 
 export type InWorld<A> = Effect.Effect<
   A,
-  Cause.YieldableError,
+  Error,
   World.World | LoopbackTransport.LoopbackNetwork | Scope.Scope
 >
 

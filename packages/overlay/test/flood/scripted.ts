@@ -16,7 +16,8 @@ export interface ScriptedOptions extends ScriptedPeer.Options {
 export const dial = Effect.fnUntraced(
   function*(node: Node, n = 0, { grants = true, ip, ...options }: ScriptedOptions = {}) {
     const peer = yield* ScriptedPeer.connect(node.address, { seed: `scripted ${n}`, ...options }).pipe(
-      Effect.provide(LoopbackTransport.layerAt(ip ?? `10.${200 + n}.0.1`))
+      Effect.provide(LoopbackTransport.layerAt(ip ?? `10.${200 + n}.0.1`)),
+      Effect.orDie
     )
     yield* peer.handshake()
     if (grants) yield* grant(peer)

@@ -186,4 +186,86 @@ describe("admission", () => {
       assert.strictEqual(knows(one, two), "INBOUND")
       assert.strictEqual(one.manager.load(two.address).numFailures, 1)
     })))
+
+  interface Meeting {
+    /** What node 2, which is called, does otherwise. */
+    readonly config?: Settings["config"]
+    readonly before?: (two: Quiet) => void
+    readonly onBytes?: LoopbackTransport.Options["onBytes"]
+    readonly connected: boolean
+    /** What 1 knows of 2 and 2 of 1. The dial itself makes an INBOUND row (protocol.md 9.6): upstream's "unknown". */
+    readonly known: readonly [string | undefined, string | undefined]
+    readonly reasons: readonly [string, string]
+  }
+
+  let frames = 0
+  const meetings: Record<string, Meeting> = {
+    "HSK-001 a handshake makes the called address OUTBOUND and the caller's INBOUND": {
+      connected: true,
+      known: ["OUTBOUND", "INBOUND"],
+      reasons: ["", ""]
+    },
+    "HSK-002 H12 a node that announces port 0 is refused, and not stored": {
+      before: ({ services }) => void (Context.get(services, LocalNode).handshake.listeningPort = 0),
+      connected: false,
+      known: ["INBOUND", "INBOUND"],
+      reasons: ["bad address", "ERR_CONF (bad address)"]
+    },
+    "HSK-004 M1 a wrong MAC comes after both know each other": {
+      onBytes: (_, direction, chunk) => {
+        if (direction === "toDialer" && ++frames === 2) chunk[55]! ^= 1
+      },
+      connected: false,
+      known: ["OUTBOUND", "INBOUND"],
+      reasons: ["unexpected MAC", "ERR_AUTH (unexpected MAC)"]
+    },
+    "HSK-020 H8 nodes of different networks learn nothing of each other": {
+      config: { networkPassphrase: "another" },
+      connected: false,
+      known: ["INBOUND", undefined],
+      reasons: ["error reading message header: end of file", "failed to verify auth cert"]
+    },
+    "HSK-021 H4 who cannot prove its key is not noted, though it noted us": {
+      before: ({ services }) => {
+        const { auth } = Context.get(services, LocalNode)
+        const certificate = auth.certificate.bind(auth)
+        Object.assign(auth, {
+          certificate: (now: number) => ({ ...certificate(now), expiration: certificate(now).expiration + 1n })
+        })
+      },
+      connected: false,
+      known: ["INBOUND", "INBOUND"],
+      reasons: ["failed to verify auth cert", "error reading message header: end of file"]
+    },
+    "HSK-023 H9 a version above ours is not noted": {
+      config: { overlayVersion: 43, overlayMinVersion: 43 },
+      connected: false,
+      known: ["INBOUND", undefined],
+      reasons: ["wrong protocol version", "wrong protocol version"]
+    },
+    "HSK-024 H9 a version below ours is not noted": {
+      config: { overlayVersion: 37, overlayMinVersion: 37 },
+      connected: false,
+      known: ["INBOUND", undefined],
+      reasons: ["wrong protocol version", "wrong protocol version"]
+    }
+  }
+  for (const [title, { before, config, connected: isConnected, known, onBytes, reasons }] of Object.entries(meetings)) {
+    it.effect(title, () =>
+      World.run(
+        Effect.gen(function*() {
+          frames = 0
+          const one = yield* quiet(1)
+          const two = yield* quiet(2, { config })
+          before?.(two)
+          one.dial(two)
+          yield* settle
+          assert.deepStrictEqual(connected(one, two), isConnected ? both : neither)
+          assert.deepStrictEqual([knows(one, two), knows(two, one)], [...known])
+          assert.deepStrictEqual([one, two].map((node) => textsOf(node).join()), [...reasons])
+          if (!isConnected) assert.strictEqual(one.peers.registry.size + two.peers.registry.size, 0)
+        }).pipe(Effect.provide(LoopbackTransport.layerNetwork({ latencyMillis: 10, onBytes }))),
+        { seed: 7 }
+      ))
+  }
 })

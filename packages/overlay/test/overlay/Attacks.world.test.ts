@@ -128,8 +128,8 @@ describe("floods of connections", () => {
       const heard = node.events.filter((event) => event._tag === "PeerConnected").length
       assert.isAtMost(heard, 20 + 10 * 5 + 1)
       assert.isAtLeast(heard, 10 * 5) // of the burst, some find four handshakes under way
-      assert.strictEqual(dropsOf(node.events, "20.0.0.1").length, 10_000, "and each is counted once")
       yield* Effect.sleep("3 seconds")
+      assert.strictEqual(dropsOf(node.events, "20.0.0.1").length, 10_000, "each is counted once")
       assert.strictEqual(node.peers.registry.size, 0)
     })))
 

@@ -7,7 +7,11 @@ import { counts, idle, ipOf, linked, reachable } from "./network.ts"
 
 const COUNT = 50
 const launch = (i: number) =>
-  TestNode.launch({ name: `n${i}`, ip: ipOf(i), config: { knownPeers: i === 1 ? [] : [ipOf(1)] } })
+  TestNode.launch({
+    name: `n${i}`,
+    ip: ipOf(i),
+    config: { knownPeers: i === 1 ? [] : [ipOf(1)], floodDemandPeriodMillis: 60_000 } // nothing is flooded here
+  })
 
 describe("a network of fifty nodes", () => {
   it.effect(
