@@ -152,7 +152,14 @@ export const connect = Effect.fn("Peer.connect")(
       events.publish({ _tag: "PeerConnecting", address })
       const over = (reason: DropReason.DropReason) =>
         Effect.sync(() => {
-          events.publish({ _tag: "PeerDropped", address, role: "initiator", id: undefined, authenticated: false, reason })
+          events.publish({
+            _tag: "PeerDropped",
+            address,
+            role: "initiator",
+            id: undefined,
+            authenticated: false,
+            reason
+          })
         })
       const connection = yield* transport.dial(address, { timeoutMillis: config.connectTimeoutMillis }).pipe(
         Effect.mapError((error) => new PeerDropped({ address, id: undefined, reason: dialFailure(error) })),

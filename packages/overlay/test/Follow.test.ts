@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { xdr } from "@stellar/stellar-base"
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
+import { TestCrypto } from "@stellar-overlay/overlay-test/TestCrypto"
 import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
 import * as World from "@stellar-overlay/overlay-test/World"
+import { xdr } from "@stellar/stellar-base"
 import { Context, Effect, Fiber, Layer, Scope, Stream } from "effect"
-import { TestCrypto } from "@stellar-overlay/overlay-test/TestCrypto"
 import * as DropReason from "../src/DropReason.ts"
 import { follow } from "../src/Follow.ts"
 import { LocalNode } from "../src/LocalNode.ts"
@@ -42,8 +42,9 @@ const start = (i: number, config = {}) =>
     config: { listenHost: `10.${i}.0.1`, targetPeerConnections: 1, ...config }
   })
 
-const inWorld = <A, E>(program: Effect.Effect<A, E, LocalNode | LoopbackTransport.LoopbackNetwork | Scope.Scope | World.World | Transport>) =>
-  World.run(program.pipe(Effect.provide(client), Effect.provide(LoopbackTransport.layerNetwork())), { seed: 3 })
+const inWorld = <A, E>(
+  program: Effect.Effect<A, E, LocalNode | LoopbackTransport.LoopbackNetwork | Scope.Scope | World.World | Transport>
+) => World.run(program.pipe(Effect.provide(client), Effect.provide(LoopbackTransport.layerNetwork())), { seed: 3 })
 
 describe("Follow", () => {
   it.effect("PEE-18 goes on without repeats while peers are missing, refuse and vanish", () =>
@@ -58,7 +59,11 @@ describe("Follow", () => {
         addresses: ["10.1.0.1", "10.2.0.1", "10.3.0.1", "10.4.0.1", "not an address"],
         connections: 4,
         onDrop: (dropped) => drops.push(dropped)
-      }).pipe(Stream.take(4), Stream.runForEach(({ message }) => Effect.sync(() => got.push(message.slotNumber ?? 0))), Effect.forkScoped)
+      }).pipe(
+        Stream.take(4),
+        Stream.runForEach(({ message }) => Effect.sync(() => got.push(message.slotNumber ?? 0))),
+        Effect.forkScoped
+      )
       yield* Effect.sleep("10 seconds")
       for (const slot of [1, 2]) for (const overlay of [a, b]) overlay.broadcast(scpMessage(slot))
       yield* Effect.sleep("1 second")

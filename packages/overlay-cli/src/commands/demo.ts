@@ -42,7 +42,9 @@ export const demo = Command.make("demo", {
     Flag.optional
   ),
   port: Flag.Int("port").pipe(
-    Flag.withDescription("The port of the first node; the others follow (default: 0, those of the last time or free ones)"),
+    Flag.withDescription(
+      "The port of the first node; the others follow (default: 0, those of the last time or free ones)"
+    ),
     Flag.withDefault(0),
     Flag.filter((n) => n >= 0 && n <= 65535 - MAX_NODES, () => `a port from 0 to ${65535 - MAX_NODES}`)
   ),

@@ -52,7 +52,10 @@ const run = Effect.fnUntraced(function*(options: Client.Options) {
     // What came before is of no interest: an answer would come as SCP messages that look new.
     peer: { scpStateFrom: "none" },
     use: Effect.fnUntraced(function*(peer) {
-      yield* Client.status(json, () => ({ parts: Show.parts(mempool), object: { ...mempool.counts, open: mempool.open } }))
+      yield* Client.status(
+        json,
+        () => ({ parts: Show.parts(mempool), object: { ...mempool.counts, open: mempool.open } })
+      )
       yield* Effect.forkScoped(Effect.repeat(tick, Schedule.spaced(TICK_MILLIS)))
       yield* Stream.runForEach(Stream.chunks(peer.messages), take(peer))
     }, Effect.scoped),

@@ -61,7 +61,9 @@ const run = Effect.fnUntraced(function*(target: PeerAddress, options: Target.Opt
     yield* screen.note([[yellow("note"), ": it told these and refused us: ", ...Drop.headline(outcome.failure)]])
   }
   if (addresses.length === 0) yield* screen.note([[bold(target.key), dim(" told no addresses")]])
-  if (useless > 0) yield* screen.note([[dim(`${plural(useless, "address", "addresses")} that nobody can call left out`)]])
+  if (useless > 0) {
+    yield* screen.note([[dim(`${plural(useless, "address", "addresses")} that nobody can call left out`)]])
+  }
   return ExitCode.Ok
 })
 

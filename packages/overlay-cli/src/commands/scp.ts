@@ -38,7 +38,12 @@ const run = Effect.fnUntraced(function*(options: Client.Options) {
     use: Effect.fnUntraced(function*(peer: Peer) {
       yield* Client.status(json, () => {
         const { externalizedSlots, statements, validators } = ballots
-        const object = { slot: ballots.current?.slot, slots: externalizedSlots, statements, validators: validators.size }
+        const object = {
+          slot: ballots.current?.slot,
+          slots: externalizedSlots,
+          statements,
+          validators: validators.size
+        }
         return { parts: Show.parts(ballots), object }
       })
       yield* Stream.runForEach(Stream.chunks(peer.messages), take)

@@ -5,8 +5,8 @@
  * A hash covers its ledger and all before it. So a payment is in everybody's ledgers when it is in a ledger of one node
  * and all nodes have come as far, with the same hashes; also a node that was away and took up the chain at a later ledger.
  */
-import type { Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
 import type { ClosedLedger } from "@stellar-overlay/overlay-test/ToyLedger"
+import type { Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
 
 /** A payment that is not in everybody's ledgers after this time counts as lost. */
 export const LOST_MILLIS = 10_000

@@ -8,7 +8,9 @@ import { type Ballots, phases, type Slot, type Validator } from "./Ballots.ts"
 const MAX_NAMES = 5
 
 const names = (ids: ReadonlyArray<NodeId>): string =>
-  `${ids.slice(0, MAX_NAMES).map(short).join(" ")}${ids.length > MAX_NAMES ? ` and ${ids.length - MAX_NAMES} more` : ""}`
+  `${ids.slice(0, MAX_NAMES).map(short).join(" ")}${
+    ids.length > MAX_NAMES ? ` and ${ids.length - MAX_NAMES} more` : ""
+  }`
 
 const progress = (slot: Slot): string => phases.map((phase) => `${phase} ${slot.heard[phase].size}`).join(", ")
 

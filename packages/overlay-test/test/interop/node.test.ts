@@ -11,6 +11,7 @@ import { OverlayConfig } from "@stellar-overlay/overlay/OverlayConfig"
 import { OverlayHost, unknownLedger } from "@stellar-overlay/overlay/OverlayHost"
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
 import { Peers } from "@stellar-overlay/overlay/Peers"
+import { Survey } from "@stellar-overlay/overlay/Survey"
 import { PeerStore } from "@stellar-overlay/overlay/PeerStore"
 import { Resolver } from "@stellar-overlay/overlay/Resolver"
 import { MessageType } from "@stellar-overlay/overlay/wire/MessageType"
@@ -90,6 +91,7 @@ const makeHost = () => {
 /** A whole node over TCP. */
 const layer = (host: Layer.Layer<OverlayHost>) =>
   Overlay.layer.pipe(
+    Layer.provideMerge(Survey.layer),
     Layer.provideMerge(Flood.layer),
     Layer.provideMerge(ItemFetcher.layer),
     Layer.provideMerge(Peers.layer),

@@ -5,7 +5,7 @@ import * as World from "@stellar-overlay/overlay-test/World"
 import { Flood } from "@stellar-overlay/overlay/Flood"
 import { Context, Effect } from "effect"
 import { emptyTransaction } from "../scenarios/fixtures.ts"
-import { ipOf, type Quiet, quiet } from "./network.ts"
+import { hostWith, ipOf, type Quiet, quiet } from "./network.ts"
 
 describe("broadcast", () => {
   it.effect("OMG-011 every authenticated peer is told once, the one who told us not at all", () =>
@@ -55,6 +55,29 @@ describe("broadcast", () => {
         assert.strictEqual(node.overlay.broadcast(y), 5)
         assert.deepStrictEqual(yield* counts, [2, 2, 1, 2, 2])
       }).pipe(Effect.provide(LoopbackTransport.layerNetwork({ latencyMillis: 10 }))),
+      { seed: 1 }
+    ))
+
+  it.effect("OVM-08 as ledgers pass, what was flooded before the twelve remembered ones is forgotten", () =>
+    World.run(
+      Effect.gen(function*() {
+        let trackingIndex = 100
+        const node = yield* TestNode.launch({ name: "node", ip: ipOf(1), host: hostWith(() => ({ trackingIndex })) })
+        const { gate } = Context.get(node.services, Flood)
+        const { id } = node.overlay.local.handshake
+        for (let ledger = 90; ledger <= 100; ledger++) gate.addRecord(new Uint8Array(32).fill(ledger), id, ledger, 0)
+        yield* node.overlay.ledgerChanged
+        assert.strictEqual(gate.size, 11)
+        trackingIndex = 105 // 94 to 105 are remembered
+        yield* node.overlay.ledgerChanged
+        assert.strictEqual(gate.size, 7)
+        // Without being told the overlay looks in every tick.
+        trackingIndex = 108
+        yield* Effect.sleep(2001)
+        assert.strictEqual(gate.size, 4)
+        node.overlay.clearLedgersBelow(100)
+        assert.strictEqual(gate.size, 1)
+      }).pipe(Effect.provide(LoopbackTransport.layerNetwork())),
       { seed: 1 }
     ))
 })

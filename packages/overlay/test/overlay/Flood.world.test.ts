@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { xdr } from "@stellar/stellar-base"
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
 import * as World from "@stellar-overlay/overlay-test/World"
+import { xdr } from "@stellar/stellar-base"
 import { Context, Effect, Layer } from "effect"
+import { createHash } from "node:crypto"
 import { toHex } from "../../src/internal/bytes.ts"
 import { Overlay } from "../../src/Overlay.ts"
 import { OverlayHost, unknownLedger } from "../../src/OverlayHost.ts"
@@ -61,7 +61,7 @@ const transaction = (n: number) =>
         tx: new xdr.Transaction({
           sourceAccount: xdr.MuxedAccount.keyTypeEd25519(Buffer.alloc(32, 9)),
           fee: 100,
-          seqNum: xdr.SequenceNumber.fromString(String(n)),
+          seqNum: xdr.Int64.fromString(String(n)),
           cond: xdr.Preconditions.precondNone(),
           memo: xdr.Memo.memoNone(),
           operations: [],

@@ -30,14 +30,18 @@ const crossed = (seed: number | string) =>
   }).pipe(Effect.provide(LoopbackTransport.layerNetwork({ latencyMillis: 10, segmentation: seed })))
 
 describe("mutual dials", () => {
-  it.effect("HSK-10 H11 1,000 crossed dials each leave exactly one link, at once and for good", () =>
-    Effect.gen(function*() {
-      const results = yield* World.runSeeds(1000, crossed)
-      assert.strictEqual(results.length, 1000)
-      for (const { links, pending, stable } of results) {
-        assert.deepStrictEqual(links, [1, 1])
-        assert.deepStrictEqual(pending, [1, 1])
-        assert.isTrue(stable)
-      }
-    }), 120_000)
+  it.effect(
+    "HSK-10 H11 1,000 crossed dials each leave exactly one link, at once and for good",
+    () =>
+      Effect.gen(function*() {
+        const results = yield* World.runSeeds(1000, crossed)
+        assert.strictEqual(results.length, 1000)
+        for (const { links, pending, stable } of results) {
+          assert.deepStrictEqual(links, [1, 1])
+          assert.deepStrictEqual(pending, [1, 1])
+          assert.isTrue(stable)
+        }
+      }),
+    120_000
+  )
 })

@@ -23,6 +23,7 @@ const launch = Effect.fnUntraced(
   function*(listenPort: number, onEvent: (event: OverlayEvents.OverlayEvent) => void = () => {}) {
     const scope = yield* Scope.fork(yield* Effect.scope)
     const layer = Overlay.layer.pipe(
+      Layer.provideMerge(Survey.layer),
       Layer.provideMerge(Flood.layer),
       Layer.provideMerge(ItemFetcher.layer),
       Layer.provideMerge(Peers.layer),
