@@ -5,7 +5,7 @@ import { Transport } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { fromBytes, is, type StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { Effect, ManagedRuntime, Scope, Stream } from "effect"
-import { type EventLoopDelayMonitor, monitorEventLoopDelay } from "node:perf_hooks"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import { cpuMicros, millisNow } from "../harness.ts"
 import { bodiesOf, oneScpMessage, type Workload } from "../workloads.ts"
 import { type EndReport, Meter } from "./meter.ts"
@@ -20,7 +20,7 @@ const isScp = is("ScpMessage")
 let echoing = false
 let answered: (() => void) | undefined
 let pauseMillis = 0
-let loopDelay: EventLoopDelayMonitor | undefined
+let loopDelay: ReturnType<typeof monitorEventLoopDelay> | undefined
 
 /** Takes a peer's messages batch by batch for as long as it lives. */
 const consume = (peer: Peer.Peer) => {
@@ -41,7 +41,7 @@ const messagesOf = (workload: Workload): Array<StellarMessage> => bodiesOf(workl
 const many = (messages: ReadonlyArray<StellarMessage>, count: number): Array<StellarMessage> =>
   Array.from({ length: count }, (_, i) => messages[i % messages.length]!)
 
-const timed = async (run: Effect.Effect<unknown, unknown>): Promise<EndReport> => {
+const timed = async <A, E>(run: Effect.Effect<A, E>): Promise<EndReport> => {
   const cpu = cpuMicros()
   const atMillis = millisNow()
   await runtime.runPromise(run)

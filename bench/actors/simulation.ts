@@ -29,7 +29,7 @@ const program = (count: number, seed: number) => {
   const acceptor = Effect.gen(function*() {
     const transport = yield* Transport
     const listener = yield* transport.listen({ port: 11625 })
-    yield* listener.run((connection) =>
+    return yield* listener.run((connection) =>
       Peer.accept(connection).pipe(
         Effect.flatMap((peer) =>
           Stream.runForEachArray(peer.messages, (some) =>
