@@ -1,6 +1,6 @@
 /**
- * Handshakes per second with both ends in one process: TCP, HELLO, AUTH, the first grants and the goodbye, against a
- * straight-line program that exchanges the same messages, and against the cryptographic operations alone.
+ * Handshakes per second with both ends in one process: TCP, HELLO, AUTH and the first grants, against a straight-line
+ * program that exchanges the same messages, and against the cryptographic operations alone.
  *
  * Each end verifies one certificate (Ed25519), derives two MAC keys (HMAC) and computes three MACs in each direction;
  * certificates are issued once per half hour. Ends that met before in this process have agreed a key already; others
@@ -52,22 +52,30 @@ export const handshake: Benchmark = {
           "straight",
           "ours",
           "ours/straight",
-          "by CPU"
+          "by CPU",
+          "CPU goodbye straight",
+          "ours"
         ],
         rows: Object.entries(results).map(([acquaintance, rounds]) => [
           acquaintance === "known" ? "met before" : "never met",
           ...(["bare", "straight", "ours"] as const).map((name) => figure(rounds.of(name, "perSecond").median)),
           ...(["bare", "straight", "ours"] as const).map((name) => figure(rounds.of(name, "cpuMicros").median)),
           ratioText(rounds.ratio("ours", "straight", "perSecond")),
-          percent(rounds.ratio("straight", "ours", "cpuMicros").median)
-        ])
+          percent(rounds.ratio("straight", "ours", "cpuMicros").median),
+          ...(["straight", "ours"] as const).map((name) => figure(rounds.of(name, "goodbyeMicros").median))
+        ]),
+        notes: [
+          "From the dial to both ends authenticated; the goodbye and the end of the connection are measured apart."
+        ]
       }
       const verdicts = (["fresh", "known"] as const).map((acquaintance): Verdict => {
         const ratio = results[acquaintance].ratio("ours", "straight", "perSecond")
         return {
           what: `handshakes, peers ${acquaintance === "fresh" ? "that never met" : "that met before"}`,
           budget: `>= ${percent(BUDGET)} of straight-line`,
-          measured: ratioText(ratio),
+          measured: `${ratioText(ratio)}; ${
+            percent(results[acquaintance].ratio("straight", "ours", "cpuMicros").median)
+          } by processor time`,
           met: ratio.median >= BUDGET
         }
       })

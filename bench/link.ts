@@ -71,6 +71,17 @@ interface Ends {
   readonly credit: readonly [Remote<typeof Straight>, Remote<typeof Straight>]
 }
 
+/** Lets the compiler see the usual traffic before anything counts. */
+const warmUp = async ({ credit, dialer, listener, plain }: Ends, { millis }: Effort): Promise<void> => {
+  const count = 200 * millis
+  for (let i = 0; i < 4; i++) {
+    await transfer(plain[0], plain[1], "mix", count)
+    await transfer(credit[0], credit[1], "mix", count)
+    await transfer(dialer, listener, "mix", count)
+    await transfer(listener, dialer, "mix", count)
+  }
+}
+
 const measure = async (ends: Ends, workload: Workload, { millis, rounds }: Effort): Promise<Rounds<Variant>> => {
   const run = {
     ceiling: (count: number) => transfer(ends.plain[0], ends.plain[1], workload, count),
@@ -91,6 +102,13 @@ const measure = async (ends: Ends, workload: Workload, { millis, rounds }: Effor
     out: () => run.out(count.out),
     in: () => run.in(count.in)
   }, 0)
+}
+
+/** How much of the ceiling's speed the processor time allows: the busier side decides. Steady on a shared machine. */
+const byProcessorTime = (rounds: Rounds<Variant>, variant: "out" | "in", base: "ceiling" | "ceilingCredit"): number => {
+  const busier = (name: Variant): number =>
+    Math.max(rounds.of(name, "sendMicros").median, rounds.of(name, "receiveMicros").median)
+  return busier(base) / busier(variant)
 }
 
 const worse = (a: Summary, b: Summary): Summary => a.median <= b.median ? a : b
@@ -122,12 +140,15 @@ export const link: Benchmark = {
         credit: [c!.call, d!.call]
       }
 
+      await warmUp(ends, effort)
       const results = new Map<Workload, Rounds<Variant>>()
-      let loopDelayP99 = 0
+      const delays = { ours: 0, ceiling: 0 }
       for (const workload of workloads) {
-        await Promise.all([listener.call.watchLoop(), dialer.call.watchLoop()])
+        const watched = [listener.call, dialer.call, ...ends.plain]
+        await Promise.all(watched.map((end) => end.watchLoop()))
         results.set(workload, await measure(ends, workload, effort))
-        loopDelayP99 = Math.max(await listener.call.loopDelayP99(), await dialer.call.loopDelayP99())
+        const [a = 0, b = 0, c = 0, d = 0] = await Promise.all(watched.map((end) => end.loopDelayP99()))
+        Object.assign(delays, { ours: Math.max(a, b), ceiling: Math.max(c, d) })
       }
 
       const speed: Table = {
@@ -170,8 +191,9 @@ export const link: Benchmark = {
           "receive",
           "ours send",
           "receive",
-          "ours/credit send",
-          "receive"
+          "ceiling/out",
+          "ceiling/in",
+          "credit/out"
         ],
         rows: [...results].map(([workload, rounds]) => [
           workload,
@@ -179,9 +201,11 @@ export const link: Benchmark = {
             figure(rounds.of(variant, "sendMicros").median),
             figure(rounds.of(variant, "receiveMicros").median)
           ]),
-          percent(rounds.ratio("out", "ceilingCredit", "sendMicros").median),
-          percent(rounds.ratio("out", "ceilingCredit", "receiveMicros").median)
-        ])
+          percent(byProcessorTime(rounds, "out", "ceiling")),
+          percent(byProcessorTime(rounds, "in", "ceiling")),
+          percent(byProcessorTime(rounds, "out", "ceilingCredit"))
+        ]),
+        notes: ["The ratios are of the busier sides: the share of the ceiling's speed that the processor time leaves."]
       }
       const verdicts = [...results].flatMap(([workload, rounds]): Array<Verdict> => {
         const budget = budgets[workload]
@@ -191,7 +215,7 @@ export const link: Benchmark = {
           return {
             what: `link, ${workload}, ${variant}`,
             budget: `>= ${percent(budget)} of the ceiling`,
-            measured: ratioText(ratio),
+            measured: `${ratioText(ratio)}; ${percent(byProcessorTime(rounds, variant, "ceiling"))} by processor time`,
             met: ratio.median >= budget
           }
         })
@@ -199,10 +223,10 @@ export const link: Benchmark = {
       verdicts.push({
         what: "event-loop delay under 1 MB sets, p99",
         budget: "<= 5 ms",
-        measured: `${figure(loopDelayP99)} ms`,
-        met: loopDelayP99 <= 5
+        measured: `${figure(delays.ours)} ms; the ceiling ${figure(delays.ceiling)} ms`,
+        met: delays.ours <= 5
       })
-      return { tables: [speed, cost], verdicts, data: { rounds: Object.fromEntries(results), loopDelayP99 } }
+      return { tables: [speed, cost], verdicts, data: { rounds: Object.fromEntries(results), loopDelayP99: delays } }
     })
   }
 }

@@ -6,8 +6,10 @@
  * ```
  *
  * Prints a table per benchmark, then each budget with where it stands, and writes everything measured to
- * build/bench.json. `--quick` takes fewer and shorter rounds, `--json` prints the file instead of the tables. Absolute
- * numbers are this machine's and this moment's; the ratios are taken round by round, in alternation, and travel better.
+ * build/bench.json. `--quick` takes fewer and shorter rounds, too few for the compiler: it shows that everything runs.
+ * `--json` prints the file instead of the tables. Absolute numbers are this machine's and this moment's. Ratios are taken
+ * round by round, in alternation, and given with their smallest and largest round; where other programs want the same
+ * processors, those by processor time are the steadier ones.
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -57,7 +59,7 @@ const print = values.json ? () => undefined : (text: string) => console.log(text
 const effort: Effort = values.quick ? { rounds: 3, millis: 60 } : { rounds: 5, millis: 150 }
 
 const { cores, cpu, node } = machine()
-print(`Node ${node}, ${cores} x ${cpu}; ${effort.rounds} rounds in alternation, medians\n`)
+print(`Node ${node}, ${cores} x ${cpu}; ${effort.rounds} rounds in alternation, medians (smallest..largest)\n`)
 
 const reports: Record<string, Report & { readonly seconds: number }> = {}
 for (const { name, run, title } of benchmarks) {

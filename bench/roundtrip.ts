@@ -51,7 +51,9 @@ export const roundTrip: Benchmark = {
         return {
           what: `round trip, ${metric}`,
           budget: `<= ${budget} x socket echo`,
-          measured: ratioText(ratio),
+          measured: `${figure(ratio.median)} x (${figure(ratio.min)}..${figure(ratio.max)}); the ceiling ${
+            figure(results.ratio("straight", "raw", metric).median)
+          } x`,
           met: ratio.median <= budget
         }
       }

@@ -138,8 +138,9 @@ const advert = (s: Source, count: number): Uint8Array =>
 const demand = (s: Source, count: number): Uint8Array =>
   bytesOf(xdr.StellarMessage.floodDemand(new xdr.FloodDemand({ txHashes: hashes(s, count) })))
 
+/** Credit for one byte and no message: the receiver of the traffic must not come to think that it may send more. */
 const grant = (): Uint8Array =>
-  bytesOf(xdr.StellarMessage.sendMoreExtended(new xdr.SendMoreExtended({ numMessages: 1, numBytes: 400 })))
+  bytesOf(xdr.StellarMessage.sendMoreExtended(new xdr.SendMoreExtended({ numMessages: 0, numBytes: 1 })))
 
 // ------------------------------------------------------------------------------------------------------- workloads
 

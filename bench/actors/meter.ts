@@ -1,4 +1,5 @@
 /** What every end of a link measures about itself. */
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import { cpuMicros, millisNow } from "../harness.ts"
 
 /** One end's view of a run. */
@@ -38,5 +39,23 @@ export class Meter {
   complete(): Promise<EndReport> {
     if (this.report === undefined) throw new Error("nothing is wanted")
     return this.report
+  }
+}
+
+let loopDelay: ReturnType<typeof monitorEventLoopDelay> | undefined
+
+/** The delay of the process's event loop. */
+export const loop = {
+  /** Starts or restarts the measurement. */
+  watchLoop: (): void => {
+    loopDelay ??= monitorEventLoopDelay({ resolution: 1 })
+    loopDelay.reset()
+    loopDelay.enable()
+  },
+
+  /** The 99th percentile since then, in milliseconds. */
+  loopDelayP99: (): number => {
+    loopDelay?.disable()
+    return (loopDelay?.percentile(99) ?? Number.NaN) / 1e6
   }
 }

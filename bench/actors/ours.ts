@@ -5,10 +5,9 @@ import { Transport } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { fromBytes, is, type StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
 import { Effect, ManagedRuntime, Scope, Stream } from "effect"
-import { monitorEventLoopDelay } from "node:perf_hooks"
 import { cpuMicros, millisNow } from "../harness.ts"
 import { bodiesOf, oneScpMessage, type Workload } from "../workloads.ts"
-import { type EndReport, Meter } from "./meter.ts"
+import { type EndReport, loop, Meter } from "./meter.ts"
 import { collected, type RoundTrips, timeRoundTrips } from "./raw.ts"
 
 const runtime = ManagedRuntime.make(NodeOverlay.layer({ network: "standalone", listenHost: "127.0.0.1" }))
@@ -20,7 +19,6 @@ const isScp = is("ScpMessage")
 let echoing = false
 let answered: (() => void) | undefined
 let pauseMillis = 0
-let loopDelay: ReturnType<typeof monitorEventLoopDelay> | undefined
 
 /** Takes a peer's messages batch by batch for as long as it lives. */
 const consume = (peer: Peer.Peer) => {
@@ -49,6 +47,8 @@ const timed = async <A, E>(run: Effect.Effect<A, E>): Promise<EndReport> => {
 }
 
 export const actor = {
+  ...loop,
+
   listen: (): Promise<number> =>
     runtime.runPromise(
       Effect.gen(function*() {
@@ -121,19 +121,6 @@ export const actor = {
         yield* Effect.yieldNow
       }
     }))
-  },
-
-  /** Starts or restarts the measurement of event-loop delay. */
-  watchLoop: (): void => {
-    loopDelay ??= monitorEventLoopDelay({ resolution: 1 })
-    loopDelay.reset()
-    loopDelay.enable()
-  },
-
-  /** The 99th percentile of event-loop delay in milliseconds since then. */
-  loopDelayP99: (): number => {
-    loopDelay?.disable()
-    return (loopDelay?.percentile(99) ?? Number.NaN) / 1e6
   },
 
   /** As `memory`, after everything unreachable is gone; needs --expose-gc. */

@@ -2,7 +2,7 @@
 import { dial, type Link, type LinkOptions, listen, makeNode } from "../ceiling.ts"
 import { cpuMicros, millisNow } from "../harness.ts"
 import { bodiesOf, oneScpMessage, type Workload } from "../workloads.ts"
-import { type EndReport, Meter } from "./meter.ts"
+import { type EndReport, loop, Meter } from "./meter.ts"
 import { type RoundTrips, timeRoundTrips } from "./raw.ts"
 
 const SCP_MESSAGE = 11
@@ -21,6 +21,8 @@ const track = (link: Link): void => {
 }
 
 export const actor = {
+  ...loop,
+
   listen: async (options: LinkOptions): Promise<number> => (await listen(node, options, track)).port,
 
   dial: async (port: number, count: number, options: LinkOptions): Promise<void> => {

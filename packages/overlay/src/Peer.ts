@@ -52,7 +52,8 @@ export interface Peer {
   /**
    * Received messages in lanes: SCP, fetch replies and the rest never wait behind more than one batch of transactions,
    * adverts and demands. Ends when this side closed the connection, fails when anything else did, after everything
-   * received before was delivered. Two runs at once share the messages between them.
+   * received before was delivered. Two runs at once share the messages between them, and a run that stops in the middle
+   * of a batch (`Stream.take`) counts the rest of that batch as processed: to go on later, keep one run going.
    *
    * Messages may be views into a socket buffer: keep `message.retain()`, not the message, beyond the next pull.
    */
@@ -299,9 +300,10 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     )
   })
 
-  /** Messages of a lane, or of both; `whenSome` waits until there may be some. */
-  const receive = (lane: Lane | undefined, whenSome: Effect.Effect<void>): Peer["messages"] =>
+  /** Messages of a lane, or of both. Made when asked for: most peers are read by one stream, most of the time. */
+  const receive = (lane: Lane | undefined): Peer["messages"] =>
     Stream.suspend(() => {
+      const whenSome = arrival(lane ?? "any")
       let current: Batch | undefined
       const settle = (): void => {
         if (current === undefined) return
@@ -330,8 +332,12 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     role: remote.role,
     address: connection.remote,
     remote,
-    messages: receive(undefined, arrival("any")),
-    lanes: { urgent: receive("urgent", arrival("urgent")), bulk: receive("bulk", arrival("bulk")) },
+    get messages() {
+      return receive(undefined)
+    },
+    get lanes() {
+      return { urgent: receive("urgent"), bulk: receive("bulk") }
+    },
     stats: session.stats,
     session,
     offer,
@@ -340,19 +346,7 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
         offer(message)
         return whenRelieved
       }),
-    sendAll: Effect.fnUntraced(function*(all) {
-      let now = runtime.now()
-      for (const message of all) {
-        session.send(message, now)
-        if (session.isCongested || session.dropReason !== undefined) {
-          runtime.after()
-          yield* whenRelieved
-          now = runtime.now()
-        }
-      }
-      runtime.after()
-      yield* whenRelieved
-    }),
+    sendAll: (all) => sendAll(runtime, whenRelieved, all),
     drop: (reason) => Effect.sync(() => runtime.drop(reason)),
     closed: Deferred.await(runtime.dropped),
     updateLedger: (ledger) => {
@@ -361,3 +355,24 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     }
   }
 }
+
+const sendAll = Effect.fnUntraced(
+  function*(
+    runtime: PeerRuntime,
+    whenRelieved: Effect.Effect<void, PeerDropped>,
+    all: Iterable<StellarMessage>
+  ): Effect.fn.Return<void, PeerDropped> {
+    const { session } = runtime
+    let now = runtime.now()
+    for (const message of all) {
+      session.send(message, now)
+      if (session.isCongested || session.dropReason !== undefined) {
+        runtime.after()
+        yield* whenRelieved
+        now = runtime.now()
+      }
+    }
+    runtime.after()
+    yield* whenRelieved
+  }
+)

@@ -190,7 +190,7 @@ const read = Effect.fnUntraced(
         }
         if (session.hasBacklog) {
           session.process(runtime.now())
-          runtime.after()
+          runtime.afterRead()
           if (session.hasBacklog) yield* Effect.yieldNow
           continue
         }

@@ -1,7 +1,7 @@
 /** Pull mode between nodes: who is asked, how often, and who gets what. */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
-import { generator, hexOf, transaction } from "./messages.ts"
+import { generator, hexOf, scpMessage, transaction } from "./messages.ts"
 import {
   connectAll,
   type Edge,
@@ -132,7 +132,7 @@ describe("pull mode", () => {
     )
   })
 
-  it.effect("FLD-01 FLD-05 a record of a ledger that is remembered stays, one that is not leaves, and with it who knew", () =>
+  it.effect("FLD-05 FLD-04 a record of a ledger that is remembered stays, one that is not leaves, and with it who knew", () =>
     inWorld(
       5,
       {},
@@ -149,26 +149,58 @@ describe("pull mode", () => {
       })
     ))
 
-  it.effect("ADV-01 PEE-06 after the end of a connection nothing is advertised or demanded, and who comes back is told once", () => {
+  it.effect("ADV-03 FLD-05 what a peer advertised is advertised back to it when its ledger is forgotten, not before", () => {
+    const tap = new Tap()
+    return inWorld(
+      9,
+      { tap },
+      Effect.gen(function*() {
+        const [a, b] = yield* startAll(2)
+        yield* connectAll([a!, b!], [[0, 1]])
+        a!.submit(transaction(1))
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(b!.host.pool.size, 1)
+        const back = Effect.gen(function*() {
+          b!.flood.gate.clearBelow(1000) // the gate alone forgets
+          assert.strictEqual(b!.overlay.broadcast(transaction(1)), 1)
+          yield* Effect.sleep("1 second")
+          return hashesIn(tap.of("FloodAdvert", { from: b! })).length
+        })
+        assert.strictEqual(yield* back, 0)
+        b!.overlay.clearLedgersBelow(2)
+        assert.strictEqual(yield* back, 1)
+      })
+    )
+  })
+
+  it.effect("ADV-01 FLD-03 a connection that is ending is told nothing, and who comes back hears what it missed", () => {
     const tap = new Tap()
     return inWorld(
       6,
       { tap },
       Effect.gen(function*() {
-        const [a, b] = yield* startAll(2)
+        // The host is never done with a message, so that the end takes as long as it may.
+        const [a, b] = yield* startAll(
+          2,
+          (i) => ({ host: new MemoryHost(i === 0 ? { receiveScp: () => Effect.never } : {}) })
+        )
         const nodes = [a!, b!]
         yield* connectAll(nodes, [[0, 1]])
+        b!.overlay.broadcast(scpMessage(1))
+        yield* Effect.sleep(10)
         assert.strictEqual(a!.submit(transaction(1)), 1)
         assert.isTrue(a!.overlay.drop(b!.id)) // before the advert is due
         tap.clear()
-        assert.strictEqual(a!.submit(transaction(2)), 0) // nobody is left
+        assert.strictEqual(a!.submit(transaction(2)), 0)
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(a!.submit(transaction(3)), 0)
         yield* Effect.sleep("5 seconds")
         assert.strictEqual(tap.of("FloodAdvert").length, 0)
         yield* connectAll(nodes, [[0, 1]])
         // Told is told, by node id (protocol.md 5.1); but what was said while it was away it hears now.
-        assert.deepStrictEqual([1, 2].map((n) => a!.overlay.broadcast(transaction(n))), [0, 1])
+        assert.deepStrictEqual([1, 2, 3].map((n) => a!.overlay.broadcast(transaction(n))), [0, 1, 1])
         yield* Effect.sleep("5 seconds")
-        assert.deepStrictEqual([...b!.host.pool.keys()], [hexOf(transaction(2))])
+        assert.deepStrictEqual([...b!.host.pool.keys()].sort(), [2, 3].map((n) => hexOf(transaction(n))).sort())
       })
     )
   })
