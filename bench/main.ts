@@ -20,12 +20,12 @@ import { handshake } from "./handshake.ts"
 import { type Benchmark, type Effort, machine, render, type Report } from "./harness.ts"
 import { link } from "./link.ts"
 import { memory } from "./memory.ts"
+import { relay } from "./relay.ts"
 import { roundTrip } from "./roundtrip.ts"
 import { session } from "./session.ts"
 import { simulation } from "./simulation.ts"
 import { xdrFacts } from "./xdr.ts"
 
-// Relay to several links and pull mode join this list with flooding.
 const benchmarks: ReadonlyArray<Benchmark> = [
   link,
   session,
@@ -35,7 +35,8 @@ const benchmarks: ReadonlyArray<Benchmark> = [
   xdrFacts,
   flow,
   connector,
-  simulation
+  simulation,
+  relay
 ]
 
 const { values } = parseArgs({

@@ -13,7 +13,10 @@ import { createHash } from "node:crypto"
 import { bodiesOf } from "../workloads.ts"
 
 const TRANSACTION = 8
-const OVERHEAD = 52
+/** What a frame adds to its message: record mark, version, sequence number and MAC. */
+const FRAME_OVERHEAD = 48
+/** Where the sequence number of a transaction begins: after three words, the source's key and the fee. */
+const SEQUENCE_NUMBER = 48
 
 /** What was written for one kind of message. */
 export interface Traffic {
@@ -65,12 +68,12 @@ const collector = () => {
   return { pool, layer }
 }
 
-/** The payments of the mix, each made another one by its sequence number. */
+/** The payments of the mix, each another one by its sequence number. */
 const transactions = (count: number): Array<Transaction> => {
   const body = bodiesOf("mix").find((body) => body[3] === TRANSACTION && body.length < 500)!
   return Array.from({ length: count }, (_, n) => {
     const bytes = body.slice()
-    new DataView(bytes.buffer).setUint32(48, n) // in the middle of the source account's sequence number or near it
+    new DataView(bytes.buffer).setUint32(SEQUENCE_NUMBER, n)
     return new Transaction(bytes)
   })
 }
@@ -91,7 +94,7 @@ const program = (nodes: number, dials: number, count: number, seed: number) => {
       const more = message._tag === "FloodAdvert" || message._tag === "FloodDemand" ? message.count : 0
       traffic[message._tag] = {
         messages: messages + 1,
-        bytes: bytes + message.size + OVERHEAD - 4,
+        bytes: bytes + message.size + FRAME_OVERHEAD,
         hashes: hashes + more
       }
     }
@@ -134,7 +137,7 @@ const program = (nodes: number, dials: number, count: number, seed: number) => {
         links: links.size,
         deliveries: count * (nodes - 1),
         delivered: hosts.reduce((sum, { pool }) => sum + pool.size, 0) - count,
-        bodyBytes: all[0]!.size + OVERHEAD - 4,
+        bodyBytes: all[0]!.size + FRAME_OVERHEAD,
         traffic
       }
       return report

@@ -24,7 +24,13 @@ const host = Layer.succeed(OverlayHost, {
 })
 
 const runtime = ManagedRuntime.make(
-  NodeOverlay.layerNode({ network: "standalone", listenHost: "127.0.0.1", listenPort: 0, host })
+  NodeOverlay.layerNode({
+    network: "standalone",
+    listenHost: "127.0.0.1",
+    listenPort: 0,
+    maxAdditionalPeerConnections: 100,
+    host
+  })
 )
 let cpu = 0
 

@@ -19,7 +19,7 @@ import * as DropReason from "../DropReason.ts"
 import { writeUint32 } from "../internal/bytes.ts"
 import * as AuthenticatedMessage from "../wire/AuthenticatedMessage.ts"
 import { FrameParser, MAX_BODY, MAX_UNAUTHENTICATED_BODY } from "../wire/Frame.ts"
-import { MessageType } from "../wire/MessageType.ts"
+import { isSessionOnly, MessageType } from "../wire/MessageType.ts"
 import type { PeerAddress } from "../wire/PeerAddress.ts"
 import {
   DontHave,
@@ -482,11 +482,11 @@ export class Session {
   // --------------------------------------------------------------------------------------------------- output
 
   /**
-   * Queues a message. False when it was shed by the rules of its queue (protocol.md 4.6), or because the session is not
-   * authenticated or has ended.
+   * Queues a message. False when it was shed by the rules of its queue (protocol.md 4.6), because the session is not
+   * authenticated or has ended, or because only the session itself may say it (`drop` sends ERROR_MSG).
    */
   send(message: StellarMessage, now: Now): boolean {
-    if (!this.isAuthenticated || this.dropReason !== undefined) return false
+    if (!this.isAuthenticated || this.dropReason !== undefined || isSessionOnly(message.type)) return false
     const result = this.queues.enqueue(message, now.millis)
     // SCP messages and answers are never shed: a peer that takes so few of them that a bound is hit is not keeping up.
     if (result === "overflow") this.drop(DropReason.make("Straggling"), now)

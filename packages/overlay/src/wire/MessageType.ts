@@ -105,3 +105,14 @@ export const coreName = (type: MessageType): string => coreNames[type]
 export const isFlood = (type: MessageType): boolean =>
   type === MessageType.ScpMessage || type === MessageType.Transaction || type === MessageType.FloodAdvert
   || type === MessageType.FloodDemand
+
+/**
+ * Tells whether only the machinery of a connection may send a message type: HELLO, AUTH, grants and ERROR_MSG. A grant
+ * that flow control did not make would break its accounts, and the peer that relied on it would be dropped.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSessionOnly = (type: MessageType): boolean =>
+  type === MessageType.SendMoreExtended || type === MessageType.SendMore || type === MessageType.Hello
+  || type === MessageType.Auth || type === MessageType.ErrorMsg

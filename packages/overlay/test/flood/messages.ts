@@ -28,8 +28,8 @@ export const scpMessage = (slot: number, n = 0): ScpMessage =>
     })
   })
 
-/** A transaction, with so many bytes in a memo that does not fit into anything else. */
-export const transaction = (n: number, padding = 0): Transaction =>
+/** A transaction without operations. */
+export const transaction = (n: number): Transaction =>
   Transaction.make({
     envelope: xdr.TransactionEnvelope.envelopeTypeTx(
       new xdr.TransactionV1Envelope({
@@ -39,14 +39,7 @@ export const transaction = (n: number, padding = 0): Transaction =>
           seqNum: new xdr.Int64(String(n)),
           cond: xdr.Preconditions.precondNone(),
           memo: xdr.Memo.memoNone(),
-          operations: padding === 0 ? [] : [
-            new xdr.Operation({
-              sourceAccount: null,
-              body: xdr.OperationBody.manageData(
-                new xdr.ManageDataOp({ dataName: "x".repeat(Math.min(64, padding)), dataValue: null })
-              )
-            })
-          ],
+          operations: [],
           ext: new xdr.TransactionExt(0)
         }),
         signatures: []
