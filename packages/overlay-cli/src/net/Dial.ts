@@ -18,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import type { Recorder } from "./Recorder.ts"
 import type { Network, Options } from "./Target.ts"
 import * as WireTap from "./WireTap.ts"
 
@@ -87,6 +88,8 @@ export interface ConnectOptions extends Options {
   readonly peer: Peer.PeerOptions
   /** Called for every frame body that arrives. */
   readonly received?: ((body: Uint8Array) => void) | undefined
+  /** Writes down what the connection carries. */
+  readonly recorder?: Recorder | undefined
 }
 
 const attempt = Effect.fnUntraced(function*(
@@ -131,7 +134,9 @@ const attempt = Effect.fnUntraced(function*(
     listen: false,
     ipv6: true
   })).pipe(Effect.orDie) // every value was checked with the flags
-  const tapped = WireTap.transport(Context.get(services, Transport), () => tap)
+  const transport = Context.get(services, Transport)
+  const recorded = options.recorder?.transport(transport, network.passphrase) ?? transport
+  const tapped = WireTap.transport(recorded, () => tap)
   const outcome = yield* Peer.connect(address, options.peer).pipe(
     Effect.tap(() =>
       Effect.sync(() => {

@@ -6,21 +6,31 @@ import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import type { FileSystem } from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Ping from "../commands/ping.ts"
-import { ExitCode, ofDrop } from "../ExitCode.ts"
+import { Ended, ExitCode, ofDrop } from "../ExitCode.ts"
 import * as Drop from "../render/drop.ts"
-import { dim, fit, type Line } from "../render/Line.ts"
+import { dim, fit, type Line, red } from "../render/Line.ts"
 import * as Link from "../render/link.ts"
 import { Screen } from "../render/Screen.ts"
+import { bytes, count, plural } from "../render/units.ts"
 import { connect } from "./Dial.ts"
+import * as Recorder from "./Recorder.ts"
 import * as Target from "./Target.ts"
 
 /** How often the status is shown: on a terminal, where it stays in place, and elsewhere. */
 const STATUS_MILLIS = { terminal: 1000, plain: 10_000 }
+
+/** Writes what links carry into a file. */
+export const recordFlag = Flag.String("record").pipe(
+  Flag.withMetavar("file"),
+  Flag.withDescription("Write everything that goes over the wire into this file, for `replay`"),
+  Flag.optional
+)
 
 /** The arguments of a client. */
 export const flags = {
@@ -30,7 +40,8 @@ export const flags = {
     Flag.withDescription("End after so many seconds"),
     Flag.filter((n) => n > 0, () => "a number above 0"),
     Flag.optional
-  )
+  ),
+  record: recordFlag
 }
 
 export interface Options {
@@ -39,6 +50,8 @@ export interface Options {
   readonly json: boolean
   /** Undefined runs until somebody ends it. */
   readonly seconds: number | undefined
+  /** Where to record what the connection carries. */
+  readonly record: string | undefined
 }
 
 /** What the arguments say. */
@@ -46,13 +59,31 @@ export const options = (
   parsed: Parameters<typeof Target.options>[0] & {
     readonly target: PeerAddress
     readonly seconds: Option.Option<number>
+    readonly record: Option.Option<string>
     readonly json: boolean
   }
 ): Options => ({
   address: parsed.target,
   target: Target.options(parsed),
   json: parsed.json,
-  seconds: Option.getOrUndefined(parsed.seconds)
+  seconds: Option.getOrUndefined(parsed.seconds),
+  record: Option.getOrUndefined(parsed.record)
+})
+
+/** The recorder into a file; the end says what was recorded. A file that cannot be written ends the program. */
+export const recorder = Effect.fnUntraced(function*(path: string) {
+  const screen = yield* Screen
+  const made = yield* Effect.catch(Recorder.make(path), (error) =>
+    Effect.andThen(
+      screen.note([[red("error"), `: --record ${path}: ${error.message}`]]),
+      new Ended({ code: ExitCode.Usage })
+    ))
+  yield* Effect.addFinalizer(() => {
+    const { bytes: size, lost, messages } = made.counts()
+    const said = `${plural(messages, "message")}, ${bytes(size)}${lost > 0 ? `; ${count(lost)} more did not fit` : ""}`
+    return screen.note([[dim("recorded: "), `${path}: ${said}`]])
+  })
+  return made
 })
 
 /**
@@ -60,7 +91,7 @@ export const options = (
  * it is said, and is the exit code. `finished` runs in any case once the peer was there.
  */
 export const run = Effect.fnUntraced(function*<R>(
-  { address, json, seconds, target }: Options,
+  { address, json, record, seconds, target }: Options,
   how: {
     readonly peer: PeerOptions
     /** Called for every frame body that arrives. */
@@ -68,9 +99,14 @@ export const run = Effect.fnUntraced(function*<R>(
     readonly use: (peer: Peer) => Effect.Effect<void, PeerDropped, R>
     readonly finished?: Effect.Effect<void> | undefined
   }
-): Effect.fn.Return<ExitCode, never, R | Scope.Scope> {
+): Effect.fn.Return<ExitCode, Ended, R | FileSystem | Scope.Scope> {
   const screen = yield* Screen
-  const dialled = yield* connect(address, { ...target, peer: how.peer, received: how.received })
+  const dialled = yield* connect(address, {
+    ...target,
+    peer: how.peer,
+    received: how.received,
+    recorder: record === undefined ? undefined : yield* recorder(record)
+  })
   const { network, outcome } = dialled.last
   if (Result.isFailure(outcome)) {
     if (json) yield* screen.json([{ event: "failed", ...Ping.toJson(address, dialled) }])
