@@ -20,6 +20,8 @@ import { handshake } from "./handshake.ts"
 import { type Benchmark, type Effort, machine, render, type Report } from "./harness.ts"
 import { link } from "./link.ts"
 import { memory } from "./memory.ts"
+import { metrics } from "./metrics.ts"
+import { pull } from "./pull.ts"
 import { relay } from "./relay.ts"
 import { roundTrip } from "./roundtrip.ts"
 import { session } from "./session.ts"
@@ -36,7 +38,9 @@ const benchmarks: ReadonlyArray<Benchmark> = [
   flow,
   connector,
   simulation,
-  relay
+  relay,
+  pull,
+  metrics
 ]
 
 const { values } = parseArgs({

@@ -1,14 +1,17 @@
 /** A process of everybody around a relay, as straight-line links: one that sends, and those that are told. */
 import { dial, type Link, makeNode } from "../ceiling.ts"
 import { millisNow } from "../harness.ts"
-import { bodiesOf, type Workload } from "../workloads.ts"
+import { bodiesOf } from "../workloads.ts"
 
 const SCP_MESSAGE = 11
 /** Where the key of an SCP message's validator begins: after the message type and the type of the key. */
 const VALIDATOR = 8
 
 let source: Link | undefined
+/** Sends what the source sent before. */
+let echo: Link | undefined
 let made = 0
+let repeating: ReadonlyArray<Uint8Array> = []
 let wanted = 0
 let onAll: () => void = () => undefined
 
@@ -16,14 +19,44 @@ const count = (_: Uint8Array, type: number): void => {
   if (type === SCP_MESSAGE && --wanted === 0) onAll()
 }
 
+/** What is relayed: EXTERNALIZE statements whose value is as long as it takes. */
+export type Size = "400 B" | "1 KB"
+
+/** Where the length of the value is: after two types, a key, the slot, the kind of statement and the ballot's counter. */
+const VALUE_LENGTH = 56
+
+const grown = (body: Uint8Array, by: number): Uint8Array => {
+  const bytes = new Uint8Array(body.length + by)
+  bytes.set(body.subarray(0, VALUE_LENGTH + 4))
+  bytes.set(body.subarray(VALUE_LENGTH + 4), VALUE_LENGTH + 4 + by)
+  const view = new DataView(bytes.buffer)
+  view.setUint32(VALUE_LENGTH, new DataView(body.buffer, body.byteOffset).getUint32(VALUE_LENGTH) + by)
+  return bytes
+}
+
+const bodies: Readonly<Record<Size, ReadonlyArray<Uint8Array>>> = {
+  "400 B": bodiesOf("400 B"),
+  "1 KB": bodiesOf("400 B").map((body) => grown(body, 1024 - body.length & ~3))
+}
+
 /** Messages that nobody has seen before: each of another validator. */
-const fresh = (workload: Workload, count: number): Array<Uint8Array> => {
-  const bodies = bodiesOf(workload)
+const fresh = (size: Size, count: number): Array<Uint8Array> => {
+  const templates = bodies[size]
   return Array.from({ length: count }, (_, i) => {
-    const body = bodies[i % bodies.length]!.slice()
+    const body = templates[i % templates.length]!.slice()
     new DataView(body.buffer).setUint32(VALIDATOR, made++)
     return body
   })
+}
+
+/** Sends over one link, and waits until so many messages have come out at the others. */
+const sendAll = async (from: Link, bodies: ReadonlyArray<Uint8Array>, copies: number): Promise<void> => {
+  const all = new Promise<void>((resolve) => {
+    wanted = copies
+    onAll = resolve
+  })
+  await from.send(bodies, bodies.length)
+  await all
 }
 
 export const actor = {
@@ -36,16 +69,28 @@ export const actor = {
     }
   },
 
+  /** Connects one more node, for `repeat`. It is told what the source sends, like the others. */
+  dialEcho: async (port: number): Promise<void> => {
+    echo = await dial(port, makeNode({ cacheKeys: true }), { credit: true })
+  },
+
+  /** Sends so many new messages from the source, and waits until all others have them. */
+  prepare: async (size: Size, messages: number, links: number): Promise<void> => {
+    repeating = fresh(size, messages)
+    await sendAll(source!, repeating, messages * links)
+  },
+
+  /**
+   * Sends the same ones again from somebody else, and a new one at the end; done when that has come through. It is all
+   * that the relay passes on in that time.
+   */
+  repeat: (size: Size, links: number): Promise<void> => sendAll(echo!, [...repeating, ...fresh(size, 1)], links),
+
   /** Sends so many messages and waits until all others have each of them; gives the milliseconds. */
-  run: async (workload: Workload, messages: number, links: number): Promise<number> => {
-    const bodies = fresh(workload, messages)
-    const all = new Promise<void>((resolve) => {
-      wanted = messages * links
-      onAll = resolve
-    })
+  run: async (size: Size, messages: number, links: number): Promise<number> => {
+    const bodies = fresh(size, messages)
     const start = millisNow()
-    await source!.send(bodies, messages)
-    await all
+    await sendAll(source!, bodies, messages * links)
     return millisNow() - start
   }
 }

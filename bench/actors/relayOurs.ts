@@ -23,15 +23,18 @@ const host = Layer.succeed(OverlayHost, {
   isInQuorum: () => false
 })
 
-const runtime = ManagedRuntime.make(
+/** The node; with its own metrics unless others are given. */
+export const layer = (metrics?: Layer.Layer<never>) =>
   NodeOverlay.layerNode({
     network: "standalone",
     listenHost: "127.0.0.1",
     listenPort: 0,
     maxAdditionalPeerConnections: 100,
-    host
+    host,
+    metrics
   })
-)
+
+const runtime = ManagedRuntime.make(layer())
 let cpu = 0
 
 export const actor = {

@@ -4,6 +4,7 @@
  * | Code | Meaning |
  * | --- | --- |
  * | 0 | done |
+ * | 1 | a check found something: a simulation that failed, a mutant that lives |
  * | 2 | wrong arguments or bad input |
  * | 3 | unreachable: no connection came to be, it broke, or it stayed silent |
  * | 4 | rejected: one side refused the other, or the peer broke the protocol |
@@ -13,7 +14,7 @@
 import * as DropReason from "@stellar-overlay/overlay/DropReason"
 import * as Data from "effect/Data"
 
-export const ExitCode = { Ok: 0, Usage: 2, Unreachable: 3, Rejected: 4, Bug: 70, Interrupted: 130 } as const
+export const ExitCode = { Ok: 0, Failed: 1, Usage: 2, Unreachable: 3, Rejected: 4, Bug: 70, Interrupted: 130 } as const
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
 

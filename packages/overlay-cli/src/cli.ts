@@ -6,14 +6,21 @@ import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
+import { conformance } from "./commands/conformance.ts"
+import { crawl } from "./commands/crawl.ts"
 import { decode } from "./commands/decode.ts"
 import { demo } from "./commands/demo.ts"
+import { doctor } from "./commands/doctor.ts"
 import { keygen } from "./commands/keygen.ts"
 import { mempool } from "./commands/mempool.ts"
 import { node } from "./commands/node.ts"
 import { peers } from "./commands/peers.ts"
 import { ping } from "./commands/ping.ts"
+import { replay } from "./commands/replay.ts"
 import { scp } from "./commands/scp.ts"
+import { sim } from "./commands/sim.ts"
+import { survey } from "./commands/survey.ts"
+import { topology } from "./commands/topology.ts"
 import { watch } from "./commands/watch.ts"
 import { Ended, ExitCode } from "./ExitCode.ts"
 import { red } from "./render/Line.ts"
@@ -23,7 +30,24 @@ import { VERSION } from "./version.ts"
 
 const root = Command.make("stellar-overlay").pipe(
   Command.withDescription("Watch, ping, decode and demonstrate the Stellar peer-to-peer overlay."),
-  Command.withSubcommands([node, demo, ping, peers, watch, mempool, scp, decode, keygen]),
+  Command.withSubcommands([
+    node,
+    demo,
+    doctor,
+    ping,
+    peers,
+    watch,
+    mempool,
+    scp,
+    replay,
+    decode,
+    keygen,
+    conformance,
+    crawl,
+    survey,
+    topology,
+    sim
+  ]),
   Command.withExamples([
     { command: "stellar-overlay demo --seconds 10", description: "Nodes on this machine that talk to each other" },
     { command: "stellar-overlay ping core-testnet1.stellar.org", description: "Who answers, and how fast" },

@@ -66,8 +66,9 @@ interface Opened {
   readonly close: Effect.Effect<void>
 }
 
-const make = Effect.fnUntraced(function*<E>(
-  open: Effect.Effect<Opened, E>
+const make = Effect.fnUntraced(function*<E, E2>(
+  open: Effect.Effect<Opened, E>,
+  migrate: Effect.Effect<unknown, E2, SqlClient.SqlClient>
 ): Effect.fn.Return<OverlayDatabaseShape, never, Scope.Scope> {
   const one = yield* Semaphore.make(1)
   let opened: Opened | undefined
@@ -89,7 +90,7 @@ const make = Effect.fnUntraced(function*<E>(
       })
     ))
     if (!migrated) {
-      yield* Effect.provideService(Migrations.run, SqlClient.SqlClient, sql)
+      yield* Effect.provideService(migrate, SqlClient.SqlClient, sql)
       migrated = true
     }
     return sql
@@ -111,6 +112,39 @@ const make = Effect.fnUntraced(function*<E>(
 })
 
 /**
+ * What `OverlayDatabase.layer` is made of, for other schemas: an operation runs after `migrate` went well once.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeWith = <E>(
+  migrate: Effect.Effect<unknown, E, SqlClient.SqlClient>
+): Effect.Effect<OverlayDatabaseShape, never, SqlClient.SqlClient | Scope.Scope> =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => make(Effect.succeed({ sql, close: Effect.void }), migrate))
+
+/**
+ * What `OverlayDatabase.layerLazy` is made of, for other schemas.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeLazyWith = <E, E2>(
+  client: Layer.Layer<SqlClient.SqlClient, E>,
+  migrate: Effect.Effect<unknown, E2, SqlClient.SqlClient>
+): Effect.Effect<OverlayDatabaseShape, never, Scope.Scope> =>
+  make(
+    Effect.flatMap(Scope.make(), (scope) =>
+      Layer.buildWithMemoMap(client, Layer.makeMemoMapUnsafe(), scope).pipe(
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+        Effect.map((context) => ({
+          sql: Context.get(context, SqlClient.SqlClient),
+          close: Scope.close(scope, Exit.void)
+        }))
+      )),
+    migrate
+  )
+
+/**
  * The service.
  *
  * @category services
@@ -126,7 +160,7 @@ export class OverlayDatabase extends Context.Service<OverlayDatabase, OverlayDat
    */
   static readonly layer: Layer.Layer<OverlayDatabase, never, SqlClient.SqlClient> = Layer.effect(
     this,
-    Effect.flatMap(SqlClient.SqlClient, (sql) => make(Effect.succeed({ sql, close: Effect.void })))
+    makeWith(Migrations.run)
   )
 
   /**
@@ -148,17 +182,5 @@ export class OverlayDatabase extends Context.Service<OverlayDatabase, OverlayDat
    * @since 0.1.0
    */
   static readonly layerLazy = <E>(client: Layer.Layer<SqlClient.SqlClient, E>): Layer.Layer<OverlayDatabase> =>
-    Layer.effect(
-      this,
-      make(
-        Effect.flatMap(Scope.make(), (scope) =>
-          Layer.buildWithMemoMap(client, Layer.makeMemoMapUnsafe(), scope).pipe(
-            Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-            Effect.map((context) => ({
-              sql: Context.get(context, SqlClient.SqlClient),
-              close: Scope.close(scope, Exit.void)
-            }))
-          ))
-      )
-    )
+    Layer.effect(this, makeLazyWith(client, Migrations.run))
 }

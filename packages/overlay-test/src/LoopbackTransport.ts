@@ -13,51 +13,45 @@
  *
  * @since 0.1.0
  */
-import { type Connection, type Listener, Transport, TransportError } from "@stellar-overlay/overlay/Transport"
+import { type Connection, Transport } from "@stellar-overlay/overlay/Transport"
 import { DEFAULT_PEER_PORT, PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
-import * as Scope from "effect/Scope"
-import { Link, type LinkEnd } from "./internal/loopbackLink.ts"
-import { type Accepting, acceptLoop } from "./internal/loopbackListener.ts"
-import { SeededRandom } from "./internal/seededRandom.ts"
+import type * as Scope from "effect/Scope"
+import { Network } from "./internal/loopbackHost.ts"
+import type { LinkEnd } from "./internal/loopbackLink.ts"
 
-/**
- * Bytes that a direction holds before a write waits, unless told otherwise: 64 KiB.
- *
- * @category constants
- * @since 0.1.0
- */
-export const DEFAULT_CAPACITY = 65_536
-
-/**
- * Bytes that one pull delivers at most, unless told otherwise: 64 KiB, what one read of a socket gives.
- *
- * @category constants
- * @since 0.1.0
- */
-export const DEFAULT_READ_LIMIT = 65_536
-
-/**
- * Connections that wait to be accepted, unless the listener asks for another number; further dials are not answered.
- *
- * @category constants
- * @since 0.1.0
- */
-export const DEFAULT_BACKLOG = 100
-
-/**
- * Milliseconds after which a dial that a full listener did not answer tries again, as TCP repeats its SYN.
- *
- * @category constants
- * @since 0.1.0
- */
-export const SYN_RETRY_MILLIS = 1_000
-
-const FIRST_EPHEMERAL_PORT = 49_152
-const LAST_PORT = 65_535
+export {
+  /**
+   * Connections that wait to be accepted, unless the listener asks for another number; further dials are not answered.
+   *
+   * @category constants
+   * @since 0.1.0
+   */
+  DEFAULT_BACKLOG,
+  /**
+   * Bytes that a direction holds before a write waits, unless told otherwise: 64 KiB.
+   *
+   * @category constants
+   * @since 0.1.0
+   */
+  DEFAULT_CAPACITY,
+  /**
+   * Bytes that one pull delivers at most, unless told otherwise: 64 KiB, what one read of a socket gives.
+   *
+   * @category constants
+   * @since 0.1.0
+   */
+  DEFAULT_READ_LIMIT,
+  /**
+   * Milliseconds after which a dial that a full listener did not answer tries again, as TCP repeats its SYN.
+   *
+   * @category constants
+   * @since 0.1.0
+   */
+  SYN_RETRY_MILLIS
+} from "./internal/loopbackHost.ts"
 
 /**
  * How a loopback network behaves.
@@ -143,162 +137,6 @@ export class LoopbackNetwork extends Context.Service<LoopbackNetwork, {
   readonly restore: (address: PeerAddress) => Effect.Effect<void>
 }>()("@stellar-overlay/overlay-test/LoopbackNetwork") {}
 
-const isLoopback = (host: string): boolean => host === "::1" || host === "localhost" || host.startsWith("127.")
-const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::"
-
-const failWith = (kind: TransportError["kind"], detail: string) => Effect.fail(new TransportError({ kind, detail }))
-
-/** The state of one network; every method is one synchronous step. */
-class Network {
-  readonly links = new Map<number, Link>()
-  /** By host and port; a node's own loopback addresses have a host of their own, see `hostOf`. */
-  readonly listeners = new Map<string, Accepting>()
-  readonly blackHoles = new Set<string>()
-  private readonly options: Options
-  private lastLink = 0
-  private lastPort = FIRST_EPHEMERAL_PORT - 1
-
-  constructor(options: Options) {
-    this.options = options
-  }
-
-  get latencyMillis(): number {
-    return this.options.latencyMillis ?? 0
-  }
-
-  resolve(address: PeerAddress): string | undefined {
-    return address.kind === "name" ? this.options.hosts?.[address.host] : address.host
-  }
-
-  freePort(): number {
-    this.lastPort = this.lastPort >= LAST_PORT ? FIRST_EPHEMERAL_PORT : this.lastPort + 1
-    return this.lastPort
-  }
-
-  connect(dialer: PeerAddress, listener: PeerAddress): Link {
-    const { capacity, onBytes, readLimit, segmentation } = this.options
-    const id = ++this.lastLink
-    const link = new Link({
-      id,
-      dialer,
-      listener,
-      onClosed: () => this.links.delete(id),
-      pipe: (link, direction) => ({
-        capacity: capacity ?? DEFAULT_CAPACITY,
-        readLimit: readLimit ?? DEFAULT_READ_LIMIT,
-        latencyMillis: this.latencyMillis,
-        segmentation: segmentation === undefined ? undefined : new SeededRandom(`${segmentation}/${id}/${direction}`),
-        onWrite: (chunk) => onBytes?.(link, direction, chunk)
-      })
-    })
-    this.links.set(id, link)
-    return link
-  }
-}
-
-/** One node's addresses: its own IP, and loopback, which is private to the node unless that is its IP. */
-class Host {
-  readonly network: Network
-  readonly ip: string
-
-  constructor(network: Network, ip: string) {
-    this.network = network
-    this.ip = PeerAddress.make(ip, 0).host
-  }
-
-  private keyOf(host: string, port: number): string {
-    return isLoopback(host) && !isLoopback(this.ip) ? `loopback of ${this.ip}:${port}` : `${host}:${port}`
-  }
-
-  /** The keys that listening on a host takes; none for an address that is not the node's. */
-  private bindKeys(host: string, port: number): ReadonlyArray<string> {
-    const own = this.keyOf(this.ip, port)
-    const loopback = this.keyOf("127.0.0.1", port)
-    if (isWildcard(host)) return own === loopback ? [own] : [own, loopback]
-    if (host === this.ip) return [own]
-    return isLoopback(host) ? [loopback] : []
-  }
-
-  /** An ephemeral port that nobody on this host listens on; the last one tried where all are taken. */
-  private unusedPort(host: string): number {
-    let port = this.network.freePort()
-    for (let tried = FIRST_EPHEMERAL_PORT; tried < LAST_PORT; tried++) {
-      if (!this.bindKeys(host, port).some((key) => this.network.listeners.has(key))) break
-      port = this.network.freePort()
-    }
-    return port
-  }
-
-  readonly listen: Transport["Service"]["listen"] = Effect.fnUntraced(
-    { self: this },
-    function*(options) {
-      const { backlog = DEFAULT_BACKLOG, host = "0.0.0.0", port } = options
-      if (!Number.isInteger(port) || port < 0 || port > LAST_PORT) {
-        return yield* failWith("ListenFailed", "ERR_SOCKET_BAD_PORT")
-      }
-      const { listeners } = this.network
-      const pending = yield* Queue.dropping<LinkEnd>(backlog)
-      const bound = yield* Effect.acquireRelease(
-        Effect.suspend(() => {
-          const actual = port === 0 ? this.unusedPort(host) : port
-          const keys = this.bindKeys(host, actual)
-          if (keys.length === 0) return failWith("ListenFailed", "EADDRNOTAVAIL")
-          if (keys.some((key) => listeners.has(key))) return failWith("ListenFailed", "EADDRINUSE")
-          const accepting: Accepting = { address: PeerAddress.make(host, actual), pending }
-          for (const key of keys) listeners.set(key, accepting)
-          return Effect.succeed({ accepting, keys })
-        }),
-        ({ keys }) =>
-          Effect.suspend(() => {
-            for (const key of keys) listeners.delete(key)
-            return Effect.flatMap(Queue.clear(pending), Effect.forEach((end) => Effect.andThen(end.reset, end.close)))
-          })
-      )
-      const listener: Listener = {
-        address: bound.accepting.address,
-        run: (handler) => acceptLoop(bound.accepting, handler)
-      }
-      return listener
-    }
-  )
-
-  readonly dial: Transport["Service"]["dial"] = (address, { timeoutMillis }) =>
-    Effect.flatMap(Effect.scope, (scope) => {
-      let opened: LinkEnd | undefined
-      const open: Effect.Effect<LinkEnd, TransportError> = Effect.suspend(() => {
-        const { network } = this
-        const ip = network.resolve(address)
-        if (ip === undefined) return failWith("Unresolved", "ENOTFOUND")
-        const remote = PeerAddress.make(ip, address.port)
-        if (network.blackHoles.has(remote.key)) return Effect.never
-        const accepting = network.listeners.get(this.keyOf(isWildcard(ip) ? "127.0.0.1" : remote.host, remote.port))
-        if (accepting === undefined) return failWith("Refused", "ECONNREFUSED")
-        if (Queue.isFullUnsafe(accepting.pending)) return Effect.delay(open, SYN_RETRY_MILLIS)
-        const local = PeerAddress.make(isLoopback(remote.host) ? "127.0.0.1" : this.ip, network.freePort())
-        const link = network.connect(local, remote)
-        const end = opened = link.dialerEnd
-        Queue.offerUnsafe(accepting.pending, link.listenerEnd)
-        return Effect.as(Scope.addFinalizer(scope, end.close), end)
-      })
-      const roundTrip = 2 * this.network.latencyMillis
-      return (roundTrip > 0 ? Effect.delay(open, roundTrip) : open).pipe(
-        Effect.timeoutOrElse({ duration: timeoutMillis, orElse: () => failWith("Timeout", "ETIMEDOUT") }),
-        // the timeout or an interruption may come between the opening and its delivery
-        Effect.onError(() => opened === undefined ? Effect.void : opened.close)
-      )
-    })
-}
-
-const makeNetwork = (options: Options): LoopbackNetwork["Service"] => {
-  const network = new Network(options)
-  return {
-    transportAt: (ip) => new Host(network, ip),
-    links: Effect.sync(() => [...network.links.values()]),
-    blackHole: (address) => Effect.sync(() => network.blackHoles.add(address.key)),
-    restore: (address) => Effect.sync(() => network.blackHoles.delete(address.key))
-  }
-}
-
 /**
  * A network for several nodes; each gets its transport by `layerAt` or `transportAt`.
  *
@@ -306,7 +144,7 @@ const makeNetwork = (options: Options): LoopbackNetwork["Service"] => {
  * @since 0.1.0
  */
 export const layerNetwork = (options: Options = {}): Layer.Layer<LoopbackNetwork> =>
-  Layer.sync(LoopbackNetwork, () => makeNetwork(options))
+  Layer.sync(LoopbackNetwork, () => new Network(options).service)
 
 /**
  * The transport of the node with this IP address on the shared network.
@@ -360,7 +198,7 @@ export const pair = (
   Effect.suspend(() => {
     const network = new Network(options)
     const dialer = PeerAddress.make("127.0.0.1", network.freePort())
-    const link = network.connect(dialer, PeerAddress.make("127.0.0.1", DEFAULT_PEER_PORT))
+    const link = network.connect(dialer, PeerAddress.make("127.0.0.1", DEFAULT_PEER_PORT), "127.0.0.1")
     const own = (end: LinkEnd) => Effect.acquireRelease(Effect.succeed<LoopbackConnection>(end), () => end.close)
     return Effect.all([own(link.dialerEnd), own(link.listenerEnd)])
   })

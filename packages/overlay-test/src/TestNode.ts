@@ -13,6 +13,7 @@ import * as OverlayConfig from "@stellar-overlay/overlay/OverlayConfig"
 import * as OverlayEvents from "@stellar-overlay/overlay/OverlayEvents"
 import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import { OverlayHost, unknownLedger } from "@stellar-overlay/overlay/OverlayHost"
+import * as OverlayMetrics from "@stellar-overlay/overlay/OverlayMetrics"
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
 import type { PeerManagerConfig } from "@stellar-overlay/overlay/PeerManagerConfig"
 import { Peers } from "@stellar-overlay/overlay/Peers"
@@ -45,6 +46,12 @@ export interface Options {
   readonly ip: string
   /** Differences from the `standalone` preset. */
   readonly config?: Partial<OverlayConfig.Values> | undefined
+  /** What its chance is drawn from, its key included unless `identity` is given; the name unless given. */
+  readonly chance?: string | undefined
+  /** Its key; drawn unless given. */
+  readonly identity?: Layer.Layer<NodeIdentity> | undefined
+  /** How it connects; over the `LoopbackNetwork`, from its address, unless given. */
+  readonly transport?: Layer.Layer<Transport> | undefined
   readonly store?: Layer.Layer<PeerStore> | undefined
   readonly bans?: Layer.Layer<BanList> | undefined
   readonly host?: Layer.Layer<OverlayHost> | undefined
@@ -54,6 +61,8 @@ export interface Options {
   readonly addresses?: Partial<PeerManagerConfig> | undefined
   /** What names resolve to; none do unless given. */
   readonly resolver?: Layer.Layer<Resolver> | undefined
+  /** What is counted and timed; `OverlayMetrics.layer` by default. */
+  readonly metrics?: Layer.Layer<never> | undefined
   /** Called for every event, in the moment it happens. */
   readonly onEvent?: ((event: OverlayEvent) => void) | undefined
 }
@@ -113,19 +122,20 @@ export const layerPeers = (options: Options) => {
     : Layer.succeed(OverlayEvents.OverlayEvents, { publish: onEvent, stream: Stream.empty })
   const base = Layer.mergeAll(
     config,
-    TestCrypto.layer(options.name),
-    LoopbackTransport.layerAt(options.ip),
+    TestCrypto.layer(options.chance ?? options.name),
+    options.transport ?? LoopbackTransport.layerAt(options.ip),
     options.store ?? PeerStore.layerMemory,
     options.bans ?? BanList.layerMemory,
     options.host ?? layerIdleHost,
     options.resolver ?? Resolver.layerStatic({}),
     events,
+    options.metrics ?? OverlayMetrics.layer,
     Layer.succeed(PeersConfig.PeersConfig, { ...PeersConfig.defaults, ...options.peers })
   )
   return Peers.layer.pipe(
     Layer.provideMerge(PeerManager.layerOverlayConfig(options.addresses)),
     Layer.provideMerge(LocalNode.layer),
-    Layer.provideMerge(NodeIdentity.layerRandom),
+    Layer.provideMerge(options.identity ?? NodeIdentity.layerRandom),
     Layer.provideMerge(base),
     Layer.fresh
   )

@@ -22,6 +22,7 @@
  */
 import type { LedgerView, OverlayHost } from "@stellar-overlay/overlay/OverlayHost"
 import { MAX_CLASSIC_TRANSACTION_SIZE, MAX_SLOTS_TO_REMEMBER } from "@stellar-overlay/overlay/protocol/LedgerContext"
+import { CONSENSUS_STUCK_TIMEOUT_MILLIS } from "@stellar-overlay/overlay/protocol/LedgerTracker"
 import type { Primitives } from "@stellar-overlay/overlay/protocol/Primitives"
 import type { NodeId } from "@stellar-overlay/overlay/wire/NodeId"
 import { type StellarMessage, Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
@@ -62,6 +63,22 @@ export interface Options {
   readonly maxPending?: number | undefined
   /** Slots whose messages and sets are kept, as many as stellar-core keeps unless given. */
   readonly maxSlotsToRemember?: number | undefined
+  /**
+   * What outlives the process: ledger, votes and pending transactions, as a node's database does. Give every start of a
+   * validator the same one, or it forgets what it voted for, and two ledgers may come of it.
+   */
+  readonly memory?: Memory | undefined
+}
+
+/**
+ * What a node remembers from one start to the next. Empty until the first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Memory {
+  /** @internal */
+  node: ToyNode | undefined = undefined
 }
 
 /**
@@ -150,8 +167,13 @@ export interface ToyLedger {
   readonly submit: (transaction: Transaction | Uint8Array) => "pending" | "duplicate" | "rejected"
   /**
    * Gives the node its voice: `Overlay.broadcast`, when there is an overlay. What it would have said before is said now.
+   * With `enqueue`, which is `Flood.enqueue`, its own transactions are advertised in rounds, best fee first, as other
+   * nodes' are; without, at once.
    */
-  readonly attach: (broadcast: (message: StellarMessage) => unknown) => void
+  readonly attach: (
+    broadcast: (message: StellarMessage) => unknown,
+    enqueue?: (transaction: Transaction) => unknown
+  ) => void
   /** Ledgers from now on, as they close. */
   readonly ledgerClosed: Stream.Stream<ClosedLedger>
   /** The last ledgers, oldest first. */
@@ -178,7 +200,7 @@ export interface ToyLedger {
  *   const { crypto, networkId } = yield* LocalNode
  *   const toy = yield* ToyLedger.make({ identity: yield* NodeIdentity, crypto, networkId, validators })
  *   const host = Layer.succeed(OverlayHost, toy.host)
- *   // Build `Overlay.layer` on `host`, then: toy.attach(overlay.broadcast)
+ *   // Build `Overlay.layer` on `host`, then: toy.attach(overlay.broadcast, flood.enqueue)
  *   return host
  * })
  * ```
@@ -196,7 +218,7 @@ export const make = Effect.fnUntraced(function*(
     millis: Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
     unixMillis: clock.currentTimeMillisUnsafe()
   })
-  const node = new ToyNode({
+  const node = options.memory?.node ?? new ToyNode({
     identity: options.identity,
     networkId: options.networkId,
     crypto: options.crypto,
@@ -210,16 +232,17 @@ export const make = Effect.fnUntraced(function*(
     maxApplied: MAX_APPLIED,
     maxSlotsToRemember: options.maxSlotsToRemember ?? MAX_SLOTS_TO_REMEMBER
   }, moment())
+  if (options.memory !== undefined) options.memory.node = node
   const history: Array<ClosedLedger> = []
   const closed = yield* PubSub.sliding<ClosedLedger>(MAX_HISTORY)
   yield* Effect.addFinalizer(() => PubSub.shutdown(closed))
   /** Opened when the node's next deadline may have become earlier. */
   const changed = Latch.makeUnsafe(false)
-  let broadcast: ((message: StellarMessage) => unknown) | undefined
+  let say: ((message: StellarMessage) => unknown) | undefined
 
   /** Says what the node has to say, and tells what it closed. */
   const settle = (): void => {
-    for (const message of node.outbox.splice(0)) broadcast?.(message)
+    for (const message of node.outbox.splice(0)) say?.(message)
     for (const ledger of node.closed.splice(0)) {
       history.push(ledger)
       if (history.length > MAX_HISTORY) history.shift()
@@ -249,7 +272,7 @@ export const make = Effect.fnUntraced(function*(
   const ledger = (): LedgerView => ({
     ledgerSeq: node.ledgerSeq,
     trackingIndex: node.ledgerSeq,
-    isTracking: node.isSynced,
+    isTracking: node.isSynced && moment().millis - node.closedAt < CONSENSUS_STUCK_TIMEOUT_MILLIS,
     isSynced: node.isSynced,
     ledgerVersion: node.ledgerVersion,
     maxTxSetSize: node.options.maxTxSetSize,
@@ -264,6 +287,7 @@ export const make = Effect.fnUntraced(function*(
       scpStateFrom: () => Math.max(1, node.ledgerSeq + 1 - 3),
       receiveScp: (messages) => settled(() => messages.map((message) => node.receiveScp(message, moment()))),
       scpState: (fromLedger) => Effect.sync(() => node.scpState(fromLedger)),
+      ownScpMessages: () => node.ownMessages(),
       receiveTransactions: (messages, hashes) =>
         Effect.sync(() => messages.map((message, i) => node.receiveTransaction(message, hashes[i]!))),
       transactionStatus: (hash) => node.isKnown(hash) ? "known" : "unknown",
@@ -280,9 +304,9 @@ export const make = Effect.fnUntraced(function*(
       settle()
       return verdict
     },
-    attach: (voice) => {
-      broadcast = voice
-      for (const message of [...node.ownMessages(), ...node.transactions()]) voice(message)
+    attach: (broadcast, enqueue = broadcast) => {
+      say = (message) => message._tag === "Transaction" ? enqueue(message) : broadcast(message)
+      for (const message of [...node.ownMessages(), ...node.transactions()]) say(message)
     },
     ledgerClosed: Stream.fromPubSub(closed),
     ledgers: () => [...history],

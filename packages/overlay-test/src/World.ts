@@ -7,8 +7,8 @@
  * progress, or would not end, fails with a `WorldError`, and a program that asks the real machine for time or chance
  * meets a `TrapError` whose stack leads to the call.
  *
- * Simulated code must not wait for promises, sockets or real timers: nothing would wake it, and the world reports a
- * deadlock. The counterpart in stellar-core is `VirtualClock` in virtual time.
+ * Simulated code must not wait for promises, sockets or real timers: nothing would wake it. A promise is a trap as well,
+ * async functions included, and whatever else never comes ends in a deadlock, which names the places where fibers wait. The counterpart in stellar-core is `VirtualClock` in virtual time.
  *
  * @since 0.1.0
  */
@@ -24,6 +24,7 @@ import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { Engine } from "./internal/engine.ts"
+import { type Waiting, waiting } from "./internal/fiberBook.ts"
 import { installTraps, TrapError } from "./internal/traps.ts"
 
 /**
@@ -109,9 +110,24 @@ export interface Options {
   readonly maxMillis?: number | undefined
   /** The operations after which a fiber lets others run; 2048, as in production, unless given. */
   readonly maxOpsBeforeYield?: number | undefined
-  /** Whether real time, timers and chance are an error while the world runs; true unless given. */
+  /** Whether real time, timers, chance and promises are an error while the world runs; true unless given. */
   readonly traps?: boolean | undefined
+  /** How the next of several runnable tasks is chosen, `"random"` unless given. */
+  readonly exploration?: Exploration | undefined
 }
+
+/**
+ * How interleavings are explored. All are decided by the seed:
+ *
+ * - `random`: every runnable task has the same chance
+ * - `fifo`: in the order in which they became runnable, as Effect's own scheduler; then the seed decides draws alone
+ * - `priorities`: fibers have random priorities that change at random points, so that some are late for long. It finds
+ *   bugs that take a fiber to be starved, or a few switches at the right places
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Exploration = "random" | "fifo" | "priorities"
 
 /**
  * Why a world ended without the program's own result:
@@ -150,12 +166,15 @@ export class WorldError extends Schema.TaggedError<WorldError>()("WorldError", {
   /** Tasks and timers run. */
   steps: Schema.Number,
   traceHash: Schema.String,
+  /** Where fibers waited, for a program that could not go on: the greatest groups, with their numbers. */
+  waiting: Schema.optional(Schema.String),
   cause: Schema.optional(Schema.Defect())
 }) {
   override get message() {
     const because = this.cause instanceof Error ? `: ${this.cause.message}` : ""
     const where = `${this.kind} at ${this.millis} ms after ${this.steps} steps, seed ${this.seed}`
-    return `${where}: ${explanations[this.kind]}${because}`
+    const waiting = this.waiting === undefined || this.waiting === "" ? "" : `; waiting: ${this.waiting}`
+    return `${where}: ${explanations[this.kind]}${because}${waiting}`
   }
 }
 
@@ -173,6 +192,11 @@ export class World extends Context.Service<World, {
   readonly jumpWallClock: (millis: number) => Effect.Effect<void>
   /** Folds something that happened into the trace hash. */
   readonly note: (event: string | number | Uint8Array) => void
+  /**
+   * Something was opened that must be closed before the world ends, a socket or a scope for instance; the function
+   * returned says that it was. What stays open is in `Report.left`.
+   */
+  readonly opened: (kind: string) => () => void
   /** Virtual milliseconds since the start. */
   readonly millis: number
   /** Tasks and timers run so far. */
@@ -199,8 +223,55 @@ export interface Report<out A, out E> {
   readonly traceHash: string
   /** What the program left behind: tasks still runnable, timers still pending. */
   readonly pending: { readonly tasks: number; readonly timers: number }
-  /** The uses of real time, order or chance, in order; `MAX_TRAPS` at most. */
+  /** What else it left behind: fibers, and what it opened. */
+  readonly left: Left
+  /** The uses of real time, order, chance or promises, in order; `MAX_TRAPS` at most. */
   readonly traps: ReadonlyArray<TrapError>
+}
+
+/**
+ * What is left beyond tasks and timers when a program has ended, or cannot go on: nothing, where everything is in order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Left {
+  /** Fibers that have begun and not ended, the program's own apart. */
+  readonly fibers: number
+  /** Where these fibers wait, as far as their functions and spans have names; the greatest groups first. */
+  readonly waiting: ReadonlyArray<WaitingFibers>
+  /** What was opened (`World.opened`) and not closed, by kind. */
+  readonly open: Readonly<Record<string, number>>
+}
+
+/**
+ * Fibers that wait at the same place.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WaitingFibers {
+  /** The node (`asNode`) they belong to; empty when none. */
+  readonly node: string
+  /** The names of the functions (`Effect.fn`) and spans they are in, innermost first. */
+  readonly place: string
+  readonly count: number
+}
+
+/** Groups of fibers that the message of an error names. */
+const MAX_GROUPS = 5
+
+const describe = (groups: ReadonlyArray<Waiting>): string =>
+  groups.slice(0, MAX_GROUPS).map(({ count, node, place }) => `${count} in ${place}${node === "" ? "" : ` of ${node}`}`)
+    .join("; ")
+
+const leftOf = (engine: Engine, fiber: Fiber.Fiber<unknown, unknown>): Left => {
+  const fibers = engine.fibers.alive(fiber)
+  return {
+    fibers: fibers.length,
+    waiting: waiting(fibers),
+    open: Object.fromEntries([...engine.open].filter(([, count]) => count > 0))
+  }
 }
 
 type Provided = World | Scope.Scope
@@ -231,7 +302,8 @@ const runWorld = <A, E, R>(
   const maxMillis = options.maxMillis ?? DEFAULT_MAX_MILLIS
   const engine = new Engine({
     seed: String(options.seed ?? 0),
-    startUnixMillis: options.startUnixMillis ?? DEFAULT_START_UNIX_MILLIS
+    startUnixMillis: options.startUnixMillis ?? DEFAULT_START_UNIX_MILLIS,
+    exploration: options.exploration ?? "random"
   })
   const hashing = engine.random("World/hash")
   const removeTraps = options.traps === false ? undefined : installTraps({
@@ -254,8 +326,11 @@ const runWorld = <A, E, R>(
     const { millis, seed, steps } = engine
     const traceHash = engine.trace.toString()
     const pending = { tasks: engine.ready.size, timers: engine.timers.size }
+    const left = leftOf(engine, fiber)
+    // A program that cannot go on waits itself, and says where.
+    const waits = stuck === undefined ? undefined : describe(waiting(engine.fibers.alive()))
     const fail = (kind: WorldError["kind"], cause?: unknown) =>
-      Exit.fail(new WorldError({ kind, seed, millis, steps, traceHash, cause }))
+      Exit.fail(new WorldError({ kind, seed, millis, steps, traceHash, cause, waiting: waits }))
 
     const ended = fiber.pollUnsafe()
     if (ended === undefined) {
@@ -268,9 +343,10 @@ const runWorld = <A, E, R>(
       : stuck !== undefined || ended === undefined
       ? fail(stuck ?? "Deadlock")
       : ended
-    return { exit, seed, millis, steps, traceHash, pending, traps: engine.traps }
+    return { exit, seed, millis, steps, traceHash, pending, left, traps: engine.traps }
   } finally {
     removeTraps?.()
+    engine.fibers.clear()
   }
 }
 

@@ -16,11 +16,36 @@ export * as Arbitraries from "./Arbitraries.ts"
 export * as BanListContract from "./contract/BanListContract.ts"
 
 /**
+ * What links carried, written down: a text of one JSON object per line, made to be read by people, by `jq`, and by
+ * `CaptureReplay`, which plays it to a node in a `World`.
+ *
+ * @since 0.1.0
+ */
+export * as Capture from "./Capture.ts"
+
+/**
+ * Plays a capture to a node in a `World`: what happened to a node out there happens again here, at the same moments, as
+ * often as one likes.
+ *
+ * @since 0.1.0
+ */
+export * as CaptureReplay from "./CaptureReplay.ts"
+
+/**
  * How a contract suite says that an implementation broke a rule, whatever runs the suite.
  *
  * @since 0.1.0
  */
 export * as ContractFailure from "./contract/ContractFailure.ts"
+
+/**
+ * Light nodes for a crawler to find: each listens, makes a real handshake with the production `Peer`, tells the addresses
+ * it is given, and answers GET_SCP_STATE with the messages it is given. A thousand of them fit where a few dozen whole
+ * nodes do.
+ *
+ * @since 0.1.0
+ */
+export * as CrawlTarget from "./CrawlTarget.ts"
 
 /**
  * The certificates and HELLOs of a scripted peer: right by default, wrong wherever a test wants them so.
@@ -109,11 +134,48 @@ export * as ScriptedSession from "./ScriptedSession.ts"
 export * as SessionPair from "./SessionPair.ts"
 
 /**
+ * Whole nodes by name, in a `SimNetwork`: each with a ledger, a store that outlives its process, and clocks and a processor
+ * of its own, so that everything that happens to machines can happen to it.
+ *
+ * @since 0.1.0
+ */
+export * as SimCluster from "./SimCluster.ts"
+
+/**
+ * Everything that can go wrong in a simulated network, as data.
+ *
+ * @since 0.1.0
+ */
+export * as SimFault from "./SimFault.ts"
+
+/**
+ * A `LoopbackNetwork` that can fail: links with delay, jitter, bandwidth and queues, partitions, regions, broken and
+ * half-broken connections, and frames that are lost, changed, repeated or overtaken on their way.
+ *
+ * @since 0.1.0
+ */
+export * as SimNetwork from "./SimNetwork.ts"
+
+/**
+ * Who dials whom: the shapes of simulated networks, as data.
+ *
+ * @since 0.1.0
+ */
+export * as SimTopology from "./SimTopology.ts"
+
+/**
  * Real cryptography with seeded chance and counted operations.
  *
  * @since 0.1.0
  */
 export * as TestCrypto from "./TestCrypto.ts"
+
+/**
+ * Metrics for tests: they count as a node's do, and keep a record of what was counted in which order.
+ *
+ * @since 0.1.0
+ */
+export * as TestMetrics from "./TestMetrics.ts"
 
 /**
  * Whole nodes for a simulated network: everything a node is made of over a `LoopbackNetwork`, with an IP of its own.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { standalone } from "@stellar-overlay/overlay/OverlayConfig"
+import { passphrases } from "@stellar-overlay/overlay/OverlayConfig"
 import type { Role } from "@stellar-overlay/overlay/protocol/Handshake"
 import {
   Auth,
@@ -14,7 +14,7 @@ import * as Capture from "../src/Capture.ts"
 import * as CaptureReplay from "../src/CaptureReplay.ts"
 import { notes, sample } from "../src/hostile/parts.ts"
 
-const header: Capture.Header = { passphrase: standalone.networkPassphrase, startUnixMillis: 1_767_225_600_000 }
+const header: Capture.Header = { passphrase: passphrases.standalone, startUnixMillis: 1_767_225_600_000 }
 
 const opens = (link: number, at: number, role: Role): Capture.Entry => ({
   _tag: "Open",

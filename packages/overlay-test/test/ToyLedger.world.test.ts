@@ -40,26 +40,25 @@ const transaction = (n: number): Transaction =>
     )
   })
 
-/** Five nodes, of which each but the first knows the first. */
-const five = (maxSlotsToRemember?: number) =>
-  Effect.gen(function*() {
-    const identities = Array.from({ length: 5 }, (_, i) => identity(`validator ${i}`))
-    const validators = identities.map(({ nodeId }) => nodeId)
-    return yield* Effect.forEach(identities, (identity, i) =>
-      Effect.gen(function*() {
-        const toy = yield* ToyLedger.make({ identity, networkId, crypto, validators, maxSlotsToRemember })
-        const ip = `10.${i + 1}.0.1`
-        const node = yield* TestNode.launch({
-          name: `n${i}`,
-          ip,
-          config: { knownPeers: i === 0 ? [] : ["10.1.0.1:11625"], listenHost: ip },
-          host: Layer.succeed(OverlayHost, toy.host)
-        })
-        toy.attach(node.overlay.broadcast)
-        yield* Effect.forkScoped(Stream.runForEach(toy.ledgerClosed, () => node.overlay.ledgerChanged))
-        return { toy, node }
-      }))
+const identities = Array.from({ length: 5 }, (_, i) => identity(`validator ${i}`))
+
+/** One of so many validators; each but the first knows the first. */
+const launch = Effect.fnUntraced(function*(i: number, count: number) {
+  const validators = identities.slice(0, count).map(({ nodeId }) => nodeId)
+  const toy = yield* ToyLedger.make({ identity: identities[i]!, networkId, crypto, validators })
+  const ip = `10.${i + 1}.0.1`
+  const node = yield* TestNode.launch({
+    name: `n${i}`,
+    ip,
+    config: { knownPeers: i === 0 ? [] : ["10.1.0.1:11625"], listenHost: ip },
+    host: Layer.succeed(OverlayHost, toy.host)
   })
+  toy.attach(node.overlay.broadcast, Context.get(node.services, Flood).enqueue)
+  yield* Effect.forkScoped(Stream.runForEach(toy.ledgerClosed, () => node.overlay.ledgerChanged))
+  return { toy, node }
+})
+
+const five = () => Effect.forEach(identities, (_, i) => launch(i, 5))
 
 describe("a toy ledger over the overlay", () => {
   it.effect("CFG-09 PEE-11 PEE-12 five nodes close in step, with every transaction, which is pulled about once", () =>
@@ -120,5 +119,25 @@ describe("a toy ledger over the overlay", () => {
         assert.deepInclude(toy.stats(), { jumps: 0, diverged: 0, transactionsApplied: 50 })
       }).pipe(Effect.provide(LoopbackTransport.layerNetwork({ latencyMillis: 20 }))),
       { seed: 2, maxSteps: 20_000_000 }
+    ))
+
+  it.effect("HRD-047 a validator that comes late, when the others have lost sync, completes the quorum", () =>
+    World.run(
+      Effect.gen(function*() {
+        // Three of four are needed, and the fourth never comes.
+        const early = [yield* launch(0, 4), yield* launch(1, 4)]
+        yield* Effect.sleep("40 seconds")
+        for (const { toy } of early) {
+          assert.deepInclude(toy.stats(), { ledgerSeq: 1, ledgersClosed: 0 })
+          assert.isFalse(toy.host.ledger().isTracking)
+        }
+        const late = yield* launch(2, 4)
+        yield* Effect.sleep("16 seconds") // to be found, and ten close times
+        for (const { toy } of [...early, late]) {
+          assert.isAtLeast(toy.stats().ledgerSeq, 4)
+          assert.isTrue(toy.host.ledger().isTracking)
+        }
+      }).pipe(Effect.provide(LoopbackTransport.layerNetwork({ latencyMillis: 20 }))),
+      { seed: 3, maxSteps: 20_000_000 }
     ))
 })

@@ -279,10 +279,11 @@ describe("World: ends", () => {
       assert.isTrue(finalized)
     }))
 
-  it.effect("SIM-03 waiting for a promise is a deadlock: the real machine does not run meanwhile", () =>
+  it.effect("SIM-03 a promise is a trap, and without traps a deadlock: the real machine does not run meanwhile", () =>
     Effect.gen(function*() {
       const program = Effect.promise(() => Promise.resolve(1))
-      assert.strictEqual(worldError(yield* World.simulate(program)).kind, "Deadlock")
+      assert.strictEqual(worldError(yield* World.simulate(program)).kind, "Trapped")
+      assert.strictEqual(worldError(yield* World.simulate(program, { traps: false })).kind, "Deadlock")
     }))
 
   it.effect("SIM-03 a livelock ends at maxSteps", () =>
@@ -334,6 +335,7 @@ describe("World: ends", () => {
 })
 
 describe("World: traps", () => {
+  const theAsyncFunction = async () => 1
   /** How to spring each trap; the keys must be all of `trapped`. */
   const uses: Record<string, () => unknown> = {
     "setTimeout": () => setTimeout(() => {}, 1),
@@ -348,6 +350,7 @@ describe("World: traps", () => {
     "crypto.getRandomValues": () => crypto.getRandomValues(new Uint8Array(1)),
     "crypto.randomUUID": () => crypto.randomUUID(),
     "process.hrtime": () => process.hrtime(),
+    "Promise": () => void theAsyncFunction(),
     "process.hrtime.bigint": () => process.hrtime.bigint(),
     "node:timers.setTimeout": () => timersSetTimeout(() => {}, 1),
     "node:timers.setInterval": () => clearInterval(process.getBuiltinModule("node:timers").setInterval(() => {}, 1)),

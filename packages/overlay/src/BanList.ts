@@ -168,6 +168,10 @@ export interface BanListShape {
   readonly recordDrop: (nodeId: NodeId, reason: DropReason.DropReason) => boolean
   /** Calls `listener` for every new ban, at once, until the scope closes: whoever holds a connection drops it. */
   readonly onBan: (listener: (ban: Ban) => void) => Effect.Effect<void, never, Scope.Scope>
+  /** Calls `listener` for every ban that is lifted, pushed out or found to be over, until the scope closes. */
+  readonly onUnban: (
+    listener: (nodeId: NodeId, cause: "lifted" | "ended") => void
+  ) => Effect.Effect<void, never, Scope.Scope>
   /** Removes all bans (core's `dropAll`). */
   readonly clear: () => void
   /** Waits until the store has everything. */
@@ -194,6 +198,7 @@ export const make = Effect.fnUntraced(function*(
   /** Violations by node: how many, and when the first of them was. The node that misbehaved last is at the end. */
   const violations = new Map<NodeId, { readonly count: number; readonly since: number }>()
   const listeners = new Set<(ban: Ban) => void>()
+  const unbanListeners = new Set<(nodeId: NodeId, cause: "lifted" | "ended") => void>()
   let changed = new Set<NodeId>()
   /** Set when more changed than is worth remembering: the next write compares everything. */
   let compareAll = false
@@ -259,8 +264,13 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const remove = (nodeId: NodeId) => {
+    const ban = bans.get(nodeId)
     const existed = bans.delete(nodeId)
     if (existed || !writer.status().loaded) mark(nodeId)
+    if (ban !== undefined) {
+      const cause = isOver(ban, now()) ? "ended" : "lifted"
+      for (const listener of unbanListeners) listener(nodeId, cause)
+    }
     return existed
   }
 
@@ -347,6 +357,16 @@ export const make = Effect.fnUntraced(function*(
         () =>
           Effect.sync(() => {
             listeners.delete(listener)
+          })
+      ),
+    onUnban: (listener) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          unbanListeners.add(listener)
+        }),
+        () =>
+          Effect.sync(() => {
+            unbanListeners.delete(listener)
           })
       ),
     clear: () => {

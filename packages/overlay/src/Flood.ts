@@ -21,10 +21,12 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as DropReason from "./DropReason.ts"
+import * as MetricsSources from "./internal/metricsSources.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import { ItemFetcher } from "./ItemFetcher.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { MAX_BAD_SIGNATURES, OverlayHost, type ScpVerdict } from "./OverlayHost.ts"
+import { OverlayMetrics, source } from "./OverlayMetrics.ts"
 import type { Peer } from "./Peer.ts"
 import { Peers } from "./Peers.ts"
 import { AdvertHistories } from "./protocol/AdvertHistory.ts"
@@ -33,9 +35,11 @@ import type { DemandPeer } from "./protocol/DemandOrder.ts"
 import * as Floodgate from "./protocol/Floodgate.ts"
 import * as FloodRateLimit from "./protocol/FloodRateLimit.ts"
 import * as FloodRates from "./protocol/FloodRates.ts"
+import { type Flooding, FloodRounds, type Turn } from "./protocol/FloodRounds.ts"
 import { isBulk } from "./protocol/Inbox.ts"
 import { MessageRecords } from "./protocol/MessageRecords.ts"
 import { ScheduledMessages } from "./protocol/ScheduledMessages.ts"
+import * as TransactionBid from "./protocol/TransactionBid.ts"
 import { TxAdverts } from "./protocol/TxAdverts.ts"
 import * as TxDemands from "./protocol/TxDemands.ts"
 import type { NodeId } from "./wire/NodeId.ts"
@@ -59,13 +63,19 @@ export interface FloodShape {
    * peers newly told.
    */
   readonly broadcast: (message: StellarMessage) => number
+  /**
+   * Has a transaction advertised that the host holds: in the coming rounds, best fee first, as what other nodes send
+   * (protocol.md 5.6). `broadcast` does it at once.
+   */
+  readonly enqueue: (message: Transaction) => void
   /** Notes that a peer sent a message which another service relays, so that it is not sent back. */
   readonly received: (message: StellarMessage, from: NodeId) => void
   /** Forgets what was flooded before a ledger (protocol.md 5.1). */
   readonly clearBelow: (ledgerSeq: number) => void
-  /** A ledger closed: adopts its rates. */
+  /** A ledger closed: adopts its rates, and marks what is still pending, for peers that have not heard of it. */
   readonly ledgerChanged: () => void
   readonly gate: Floodgate.Floodgate
+  readonly rounds: FloodRounds
   readonly demands: TxDemands.TxDemands
   /** Unique and duplicate messages, of all peers together. */
   readonly records: MessageRecords
@@ -99,6 +109,8 @@ interface FloodPeer extends DemandPeer {
   readonly answers: DemandAnswers
   /** SCP messages it sent that nobody signed. */
   badSignatures: number
+  /** Takes its counters out of the metrics' sources, into their totals. */
+  readonly forgetMetrics: () => void
 }
 
 /**
@@ -124,6 +136,7 @@ const make = Effect.gen(function*() {
   const peers = yield* Peers
   const fetcher = yield* ItemFetcher
   const host = yield* OverlayHost
+  const metrics = yield* OverlayMetrics
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
   const draw = () => random.nextDoubleUnsafe()
@@ -169,9 +182,15 @@ const make = Effect.gen(function*() {
       advertPeriodMillis: config.floodAdvertPeriodMillis,
       demandPeriodMillis: config.floodDemandPeriodMillis,
       txPeriodMillis: config.floodTxPeriodMillis,
-      sorobanTxPeriodMillis: config.floodTxPeriodMillis
+      sorobanTxPeriodMillis: config.floodSorobanTxPeriodMillis,
+      maxDexTxOperations: config.maxDexTxOperationsInTxSet ?? undefined
     }, host.ledger())
   let limits = makeLimits()
+  const rounds = new FloodRounds(draw, limits)
+  /** The last ledger after which pending transactions were marked. */
+  let markedAt = host.ledger().ledgerSeq
+  /** Whether a peer came since then, which knows of none. */
+  let isAnyoneNew = false
 
   // ------------------------------------------------------------------------------------------------- telling
 
@@ -201,6 +220,33 @@ const make = Effect.gen(function*() {
       stats.sent += told.length
     }
     return told.length
+  }
+
+  /** Has the host's transactions advertised, now and after every ledger, or from the next ledger on. */
+  const enqueue = (message: Transaction, hash: Uint8Array, key: Uint8Array, isTold = false): void => {
+    const now = millis()
+    const bid = host.transactionBid?.(message, hash) ?? TransactionBid.fromEnvelope(message.envelope)
+    rounds.add({ hash, key, bid }, now, isTold)
+    if ((rounds.nextDeadline ?? Infinity) < wakeAt) sooner.openUnsafe()
+  }
+
+  /** The turn of a pending transaction, if it still is: a node advertises nothing that it would not send. */
+  const advertise = ({ hash, key }: Flooding): Turn => {
+    const message = host.transaction(hash)
+    return message === undefined ? "gone" : broadcast(message, key) > 0 ? "told" : "known"
+  }
+
+  const markPending = (): void => {
+    const { ledgerSeq } = host.ledger()
+    if (ledgerSeq === markedAt) return
+    markedAt = ledgerSeq
+    const isForAll = isAnyoneNew
+    isAnyoneNew = false
+    rounds.mark(
+      ({ hash, key }) => host.transaction(hash) === undefined ? "gone" : isForAll || !gate.has(key) ? "again" : "rests",
+      millis()
+    )
+    if ((rounds.nextDeadline ?? Infinity) < wakeAt) sooner.openUnsafe()
   }
 
   // ------------------------------------------------------------------------------------------- one at a time
@@ -242,6 +288,9 @@ const make = Effect.gen(function*() {
     switch (verdict._tag) {
       case "relay":
         broadcast(message, key)
+        if (verdict.txSets !== undefined && verdict.txSets.length > 0) {
+          fetcher.fetchFor(message.retain(), { txSets: verdict.txSets, quorumSets: [] })
+        }
         break
       case "hold":
         fetcher.fetchFor(message.retain(), verdict)
@@ -275,8 +324,12 @@ const make = Effect.gen(function*() {
     if (latency?.total !== undefined) {
       stats.pulls++
       stats.pullMillis += latency.total
+      metrics.timers?.txPull.observeMillis(latency.total)
     }
-    if (latency?.peer !== undefined) peer.session.stats.pullLatency.record(latency.peer, now)
+    if (latency?.peer !== undefined) {
+      peer.session.stats.pullLatency.record(latency.peer, now)
+      metrics.timers?.peerTxPull.observeMillis(latency.peer)
+    }
   }
 
   const receiveTransactions = ({ peer }: FloodPeer, messages: ReadonlyArray<Transaction>): Effect.Effect<void> =>
@@ -288,7 +341,7 @@ const make = Effect.gen(function*() {
         messages.forEach((message, i) => {
           const verdict = verdicts[i] ?? "rejected"
           if (demands.recordVerdict(verdict)) gate.forgetRecord(keys[i]!)
-          else if (verdict === "pending") broadcast(message, keys[i])
+          else if (verdict === "pending") enqueue(message, hashes[i]!, keys[i]!)
         })
       })
     })
@@ -313,20 +366,27 @@ const make = Effect.gen(function*() {
 
   // ------------------------------------------------------------------------------------------------------ wiring
 
+  yield* source(MetricsSources.flood({ demands, gate, records, stats }))
   yield* peers.handle({
     connected: (peer) => {
+      const adverts = new TxAdverts(limits, histories.open())
+      const answers = new DemandAnswers(draw)
       flooded.set(peer, {
         peer,
         id: peer.id,
         outbound: peer.role === "initiator",
         group: peer.address.subnet16,
-        adverts: new TxAdverts(limits, histories.open()),
-        answers: new DemandAnswers(draw),
-        badSignatures: 0
+        adverts,
+        answers,
+        badSignatures: 0,
+        forgetMetrics: metrics.add(MetricsSources.floodPeer(adverts, answers))
       })
+      isAnyoneNew = true
     },
     disconnected: (peer) => {
-      flooded.get(peer)?.adverts.shutdown()
+      const state = flooded.get(peer)
+      state?.adverts.shutdown()
+      state?.forgetMetrics()
       flooded.delete(peer)
     },
     received: (peer, messages) => {
@@ -361,6 +421,8 @@ const make = Effect.gen(function*() {
           case "TxSet":
           case "GeneralizedTxSet":
           case "ScpQuorumSet":
+            records.record(message.type, fetcher.hashOf(message), message.size, peer.session.stats)
+            break
           case "TimeSlicedSurveyRequest":
           case "TimeSlicedSurveyResponse":
           case "TimeSlicedSurveyStartCollecting":
@@ -373,7 +435,8 @@ const make = Effect.gen(function*() {
       if (scp.length > 0) return receiveScp(state, scp)
       return transactions.length > 0 ? receiveTransactions(state, transactions) : undefined
     }
-  })
+    // Before the items of a batch: a set may be large, and an SCP message that needs it joins the search for it.
+  }, { first: true })
 
   fetcher.knownBy((key) => gate.getPeersKnows(key, peers.authenticated()))
   yield* fetcher.deliverTo((messages) =>
@@ -387,7 +450,8 @@ const make = Effect.gen(function*() {
       demandAt = runAfter(now)
       demandSome()
     }
-    let next = demands.size > 0 ? now + FORGET_PERIOD_MILLIS : Infinity
+    rounds.tick(now, advertise)
+    let next = Math.min(rounds.nextDeadline ?? Infinity, demands.size > 0 ? now + FORGET_PERIOD_MILLIS : Infinity)
     for (const { adverts, peer } of flooded.values()) {
       sendAdvert(peer, adverts.tick(now))
       next = Math.min(next, adverts.nextDeadline ?? Infinity, adverts.size > 0 ? demandAt : Infinity)
@@ -409,12 +473,21 @@ const make = Effect.gen(function*() {
     Effect.sync(() => {
       gate.shutdown()
       demands.shutdown()
+      rounds.clear()
       for (const { adverts } of flooded.values()) adverts.shutdown()
     })
   )
 
   return Flood.of({
-    broadcast: (message) => broadcast(message),
+    broadcast: (message) => {
+      if (message._tag !== "Transaction") return broadcast(message)
+      const key = keyOf(message)
+      const hash = crypto.sha256(message.envelope)
+      const told = broadcast(message, key)
+      if (host.transaction(hash) !== undefined) enqueue(message, hash, key, true)
+      return told
+    },
+    enqueue: (message) => enqueue(message, crypto.sha256(message.envelope), keyOf(message)),
     received: (message, from) => {
       gate.addRecord(keyOf(message), from, host.ledger().trackingIndex, millis())
     },
@@ -424,9 +497,12 @@ const make = Effect.gen(function*() {
     },
     ledgerChanged: () => {
       limits = makeLimits()
+      rounds.updateLimits(limits)
+      markPending()
       for (const { adverts } of flooded.values()) adverts.updateLimits(limits)
     },
     gate,
+    rounds,
     demands,
     records,
     stats

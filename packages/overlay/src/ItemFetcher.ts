@@ -19,9 +19,13 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { concat, toHex } from "./internal/bytes.ts"
+import * as MetricsSources from "./internal/metricsSources.ts"
 import { readNow } from "./internal/peerRuntime.ts"
+import * as Tracing from "./internal/tracing.ts"
 import { LocalNode } from "./LocalNode.ts"
+import { type FetchEnd, type OverlayEvent, publisher } from "./OverlayEvents.ts"
 import { type AnyTxSet, OverlayHost } from "./OverlayHost.ts"
+import { OverlayMetrics, source } from "./OverlayMetrics.ts"
 import type { Peer } from "./Peer.ts"
 import { Peers } from "./Peers.ts"
 import { type FetchStep, ItemFetcherTable, type ItemRequest } from "./protocol/ItemFetcherTable.ts"
@@ -85,6 +89,8 @@ export interface ItemFetcherShape {
   readonly knownBy: (peersKnow: (key: Uint8Array) => Iterable<Peer>) => void
   /** Forgets envelopes of slots out of a range, except one slot (protocol.md section 6). */
   readonly stopOutsideRange: (min: number, max: number, keep: number) => void
+  /** The hash of an item that came, taken once however often it is asked for. */
+  readonly hashOf: (item: AnyTxSet | ScpQuorumSet) => Uint8Array
   /** The tables, for counters and diagnosis. */
   readonly txSets: ItemFetcherTable<Peer, Waiting>
   readonly quorumSets: ItemFetcherTable<Peer, Waiting>
@@ -111,11 +117,18 @@ export class ItemFetcher extends Context.Service<ItemFetcher, ItemFetcherShape>(
 }
 
 const make = Effect.gen(function*() {
-  const { crypto } = yield* LocalNode
+  const { config, crypto } = yield* LocalNode
   const peers = yield* Peers
   const host = yield* OverlayHost
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
+  const publish = yield* publisher
+  const trace = yield* Tracing.fetchSpans(config.traceSampleRate, clock)
+  const tell = (event: OverlayEvent): void => {
+    trace?.(event)
+    publish(event)
+  }
+  const { timers } = yield* OverlayMetrics
   const millis = () => readNow(clock).millis
   /** Opened when a search begins, because its deadline may be earlier than the one slept for. */
   const begun = Latch.makeUnsafe(false)
@@ -130,13 +143,21 @@ const make = Effect.gen(function*() {
     latencyOf: (peer: Peer) => peer.session.liveness.latencyMillis,
     draw: () => random.nextDoubleUnsafe()
   }
-  const txSets = new ItemFetcherTable<Peer, Waiting>(MessageType.GetTxSet, context)
-  const quorumSets = new ItemFetcherTable<Peer, Waiting>(MessageType.GetScpQuorumSet, context)
+  const gaveUp = (item: ItemNotFound["item"]) => (hash: Uint8Array, reason: FetchEnd): void =>
+    tell({ _tag: "FetchGivenUp", item, hash: toHex(hash), reason })
+  const txSets = new ItemFetcherTable<Peer, Waiting>(MessageType.GetTxSet, { ...context, gaveUp: gaveUp("txSet") })
+  const quorumSets = new ItemFetcherTable<Peer, Waiting>(MessageType.GetScpQuorumSet, {
+    ...context,
+    gaveUp: gaveUp("quorumSet")
+  })
   const tables = { txSet: txSets, quorumSet: quorumSets }
+  yield* source(MetricsSources.fetcher({ txSets, quorumSets }))
   const waiters = new Set<Waiter>()
   let closed = false
 
   const ask = ({ hash, peer, type }: ItemRequest<Peer>): void => {
+    const item = type === MessageType.GetTxSet ? "txSet" : "quorumSet"
+    tell({ _tag: "FetchAsked", item, hash: toHex(hash), id: peer.id })
     peer.offer(type === MessageType.GetTxSet ? GetTxSet.make({ hash }) : GetScpQuorumSet.make({ hash }))
   }
 
@@ -150,6 +171,7 @@ const make = Effect.gen(function*() {
   }
 
   const begin = (item: ItemNotFound["item"], hash: Uint8Array, waiting: Waiting): void => {
+    if (!tables[item].isWanted(hash)) tell({ _tag: "FetchStarted", item, hash: toHex(hash) })
     carryOut(tables[item].fetch(hash, waiting, millis()))
     begun.openUnsafe()
   }
@@ -166,7 +188,9 @@ const make = Effect.gen(function*() {
           restore(Deferred.await(waiter.result)),
           Effect.sync(() => {
             waiters.delete(waiter)
+            const wasWanted = tables[item].isWanted(hash)
             tables[item].stopFetch(hash, waiter)
+            if (wasWanted && !tables[item].isWanted(hash)) gaveUp(item)(hash, "Cancelled")
           })
         )
       })
@@ -186,6 +210,8 @@ const make = Effect.gen(function*() {
     Effect.suspend(() => {
       const result = tables[item].recv(hash, millis())
       if (result === undefined) return Effect.void
+      tell({ _tag: "FetchReceived", item, hash: toHex(hash), millis: result.durationMillis })
+      timers?.fetch[item].observeMillis(result.durationMillis)
       const envelopes: Array<ScpMessage> = []
       const isFit = isGood(message)
       const kept = message.retain() as I // a message of its own class
@@ -206,8 +232,19 @@ const make = Effect.gen(function*() {
       )
     })
 
+  /** Sets are as large as messages may be: whoever looks at one needs its hash, and it is taken once. */
+  const hashes = new WeakMap<Item, Uint8Array>()
+  const hashOf = (item: Item): Uint8Array => {
+    let hash = hashes.get(item)
+    if (hash === undefined) {
+      hash = item._tag === "ScpQuorumSet" ? crypto.sha256(item.body) : txSetHash(crypto.sha256, item)
+      hashes.set(item, hash)
+    }
+    return hash
+  }
+
   const receiveQuorumSet = (message: ScpQuorumSet): Effect.Effect<void> => {
-    const hash = crypto.sha256(message.body)
+    const hash = hashOf(message)
     const isGood = ({ body }: ScpQuorumSet): boolean => {
       const isSane = isQuorumSetSane(body)
       if (!isSane) host.refuseQuorumSet?.(hash)
@@ -217,7 +254,7 @@ const make = Effect.gen(function*() {
   }
 
   const receiveTxSet = (message: AnyTxSet): Effect.Effect<void> => {
-    const hash = txSetHash(crypto.sha256, message)
+    const hash = hashOf(message)
     return receive("txSet", hash, message, () => true, (kept) => host.receiveTxSet(hash, kept))
   }
 
@@ -308,6 +345,7 @@ const make = Effect.gen(function*() {
       txSets.stopFetchingOutsideRange(min, max, keep)
       quorumSets.stopFetchingOutsideRange(min, max, keep)
     },
+    hashOf,
     txSets,
     quorumSets
   })

@@ -12,6 +12,7 @@ import { ItemFetcher } from "./ItemFetcher.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { NodeIdentity, type NodeSeedError } from "./NodeIdentity.ts"
 import * as NodeOverlayCrypto from "./NodeOverlayCrypto.ts"
+import * as NodeOverlayMetrics from "./NodeOverlayMetrics.ts"
 import * as NodeResolver from "./NodeResolver.ts"
 import * as NodeTransport from "./NodeTransport.ts"
 import { Overlay } from "./Overlay.ts"
@@ -104,6 +105,8 @@ export interface NodeOptions extends Options {
   readonly host?: Layer.Layer<OverlayHost, never, Services> | undefined
   /** Differences from the defaults of the address book. */
   readonly peerManager?: Partial<PeerManagerConfig> | undefined
+  /** What is counted and timed; `NodeOverlayMetrics.layer` by default. `Layer.empty` turns it off. */
+  readonly metrics?: Layer.Layer<never> | undefined
   /** Who may survey this node, and how long a survey may last. */
   readonly survey?: Partial<SurveyConfig> | undefined
 }
@@ -127,7 +130,7 @@ export type NodeServices =
 
 /**
  * A whole node that runs as long as the layer: it listens, finds its peers, remembers them, floods and fetches. Events
- * are on (`Overlay.events`). Fails when its port cannot be listened on.
+ * and metrics are on (`Overlay.events`, `OverlayMetrics`). Fails when its port cannot be listened on.
  *
  * **Example** (A node that watches the test network)
  *
@@ -148,7 +151,7 @@ export type NodeServices =
 export const layerNode = (
   options: NodeOptions = {}
 ): Layer.Layer<NodeServices, OverlayConfigError | NodeSeedError | Config.ConfigError | TransportError> => {
-  const { bans, host, peerManager, store, survey, ...rest } = options
+  const { bans, host, metrics, peerManager, store, survey, ...rest } = options
   return Overlay.layer.pipe(
     Layer.provide(NodeResolver.layer),
     Layer.provideMerge(Layer.provide(Survey.layer, Layer.succeed(SurveyConfig, { ...surveyDefaults, ...survey }))),
@@ -160,6 +163,6 @@ export const layerNode = (
       bans ?? BanList.layerMemory,
       host ?? OverlayHost.layerWatcher
     )),
-    Layer.provideMerge(Layer.merge(layer(rest), OverlayEvents.layer))
+    Layer.provideMerge(Layer.mergeAll(layer(rest), OverlayEvents.layer, metrics ?? NodeOverlayMetrics.layer))
   )
 }

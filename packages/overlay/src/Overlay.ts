@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,24 +16,29 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import { BanList } from "./BanList.ts"
 import * as DropReason from "./DropReason.ts"
 import { Flood } from "./Flood.ts"
+import { describe } from "./internal/livePeers.ts"
+import * as MetricsSources from "./internal/metricsSources.ts"
 import * as OverlayTick from "./internal/overlayTick.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import * as QueryAnswers from "./internal/queryAnswers.ts"
+import * as ScpRecovery from "./internal/scpRecovery.ts"
 import { ItemFetcher } from "./ItemFetcher.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { MessageHub, type Received } from "./MessageHub.ts"
 import type { PeerDropped } from "./OverlayError.ts"
-import { type OverlayEvent, OverlayEvents } from "./OverlayEvents.ts"
+import { type OverlayEvent, OverlayEvents, publisher } from "./OverlayEvents.ts"
 import { OverlayHost } from "./OverlayHost.ts"
+import { OverlayMetrics, source } from "./OverlayMetrics.ts"
 import type * as Peer from "./Peer.ts"
 import { PeerManager } from "./PeerManager.ts"
 import { type ConnectOptions, Peers } from "./Peers.ts"
 import { checkpointSlot, makeLedgerContext, minRememberedSlot } from "./protocol/LedgerContext.ts"
 import type { Resolver } from "./Resolver.ts"
+import type { StorageAlert } from "./StorageError.ts"
 import { Survey } from "./Survey.ts"
 import { Transport, type TransportError } from "./Transport.ts"
 import type { NodeId } from "./wire/NodeId.ts"
@@ -40,7 +46,6 @@ import type { PeerAddress } from "./wire/PeerAddress.ts"
 import {
   type DontHave,
   type GeneralizedTxSet,
-  GetScpState,
   type ScpMessage,
   type ScpQuorumSet,
   type StellarMessage,
@@ -82,6 +87,8 @@ export {
 export interface OverlayShape {
   /** Where this node listens; undefined when it does not. */
   readonly address: PeerAddress | undefined
+  /** Whether somebody could connect now: the listener is open and its loop runs. */
+  readonly isListening: () => boolean
   /** The connections. */
   readonly peers: Peers["Service"]
   /** The known addresses. */
@@ -126,7 +133,7 @@ export interface OverlayShape {
   readonly clearLedgersBelow: (ledgerSeq: number) => void
   /** The host's ledger has moved: limits, shedding and caches follow. Also looked at in every tick. */
   readonly ledgerChanged: Effect.Effect<void>
-  /** What happens to peers; empty without `OverlayEvents.layer`. */
+  /** What happens to peers, bans, surveys, fetches and the node; empty without `OverlayEvents.layer`. */
   readonly events: Stream.Stream<OverlayEvent>
   /** Tells every peer, and waits until nothing is left. The end of the layer's scope does the same. */
   readonly shutdown: Effect.Effect<void>
@@ -151,6 +158,12 @@ export class Overlay extends Context.Service<Overlay, OverlayShape>()("@stellar-
   > = Layer.effect(this, Effect.suspend(() => make))
 }
 
+const storeEvent = (alert: StorageAlert): OverlayEvent => {
+  if (alert._tag === "StorageRecovered") return { ...alert, _tag: "StoreRecovered" }
+  const { error: { detail, reason }, pending, store } = alert
+  return { _tag: "StoreFailed", store, reason, detail, pending }
+}
+
 const make = Effect.gen(function*() {
   const local = yield* LocalNode
   const { config, handshake } = local
@@ -163,8 +176,11 @@ const make = Effect.gen(function*() {
   const fetcher = yield* ItemFetcher
   const survey = yield* Survey
   const events = yield* OverlayEvents
+  const metrics = yield* OverlayMetrics
+  const tell = yield* publisher
   const clock = yield* Clock.Clock
   const hub = new MessageHub(clock)
+  const millis = () => readNow(clock).millis
   let cleared = 0
 
   const clearLedgersBelow = (ledgerSeq: number): void => {
@@ -177,8 +193,23 @@ const make = Effect.gen(function*() {
     session.shedTransactions = !host.ledger().isSynced
   }
 
+  /** Monotonic milliseconds at which sync was lost; undefined while there was none yet. */
+  let lostAt: number | undefined
+  let wasTracking = false
+  const followSync = (isTracking: boolean, ledgerSeq: number): void => {
+    if (isTracking === wasTracking) return
+    wasTracking = isTracking
+    if (!isTracking) {
+      lostAt = millis()
+      return tell({ _tag: "SyncLost", ledgerSeq })
+    }
+    tell({ _tag: "SyncRegained", ledgerSeq, millis: lostAt === undefined ? undefined : millis() - lostAt })
+  }
+
   const followLedger = (): void => {
     const ledger = host.ledger()
+    metrics.tick()
+    followSync(ledger.isTracking, ledger.ledgerSeq)
     const oldest = minRememberedSlot(ledger.trackingIndex, config.maxSlotsToRemember)
     if (oldest > 1 && oldest !== cleared) {
       cleared = oldest
@@ -197,8 +228,11 @@ const make = Effect.gen(function*() {
     peers.authenticated().forEach(shed)
   }
 
+  yield* source(MetricsSources.node(bans, manager, host.ledger))
+
   // Whoever listens does so before anybody can be admitted.
   followLedger()
+  const answerQuery = yield* QueryAnswers.make(host, config.maxSlotsToRemember)
   yield* peers.handle({
     connected: shed,
     received: (peer, messages) => {
@@ -211,7 +245,7 @@ const make = Effect.gen(function*() {
           case "GetTxSet":
           case "GetScpQuorumSet":
           case "GetScpState": {
-            const answer = QueryAnswers.answer(host, peer, message)
+            const answer = answerQuery(peer, message)
             answers = answers === undefined ? answer : Effect.andThen(answers, answer)
           }
         }
@@ -220,9 +254,14 @@ const make = Effect.gen(function*() {
     }
   })
   yield* peers.handle({ received: (peer, messages) => hub.publish(peer.id, messages) })
-  yield* bans.onBan(({ nodeId }) => {
+  yield* bans.onBan(({ nodeId, reason, untilMillis }) => {
+    tell({ _tag: "NodeBanned", id: nodeId, untilMillis, reason })
     for (const entry of peers.registry.connectionsWith(nodeId)) entry.drop(DropReason.make("NodeBanned"))
   })
+  yield* bans.onUnban((id, cause) => tell({ _tag: "NodeUnbanned", id, cause }))
+  for (const { alerts } of [manager, bans]) {
+    yield* Effect.forkScoped(Stream.runForEach(alerts, (alert) => Effect.sync(() => tell(storeEvent(alert)))))
+  }
 
   // The socket and the connections it accepted have scopes of their own: in a shutdown the socket goes first.
   const listening = yield* Scope.fork(yield* Effect.scope)
@@ -233,14 +272,32 @@ const make = Effect.gen(function*() {
       listening
     )
     : undefined
+  let isListening = false
   if (listener !== undefined) {
     if (config.listenPort === 0) handshake.listeningPort = listener.address.port
-    yield* Effect.forkIn(listener.run(peers.accept), accepting)
+    const { address } = listener
+    isListening = true
+    tell({ _tag: "ListenerOpened", address })
+    yield* Scope.addFinalizer(
+      listening,
+      Effect.sync(() => {
+        isListening = false
+        tell({ _tag: "ListenerClosed", address })
+      })
+    )
+    const failed = (cause: Cause.Cause<never>) => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+      isListening = false
+      tell({ _tag: "ListenerFailed", address, detail: describe(cause) })
+      return Effect.logError("Nobody can connect any more: the listener failed", cause)
+    }
+    yield* Effect.forkIn(Effect.catchCause(listener.run(peers.accept), failed), accepting)
   }
-  const millis = () => readNow(clock).millis
   const ticking = config.runStandalone
     ? undefined
     : yield* Effect.forkScoped(OverlayTick.run({ config, peers, manager, bans, host, millis, followLedger }))
+
+  yield* Effect.forkScoped(ScpRecovery.run({ host, peers, broadcast: flood.broadcast }))
 
   // Protocol.md 9.1, in its order.
   const shutdown = yield* Effect.cached(Effect.gen(function*() {
@@ -255,6 +312,7 @@ const make = Effect.gen(function*() {
 
   return Overlay.of({
     address: listener?.address,
+    isListening: () => isListening,
     peers,
     peerManager: manager,
     banList: bans,
@@ -264,9 +322,8 @@ const make = Effect.gen(function*() {
     survey,
     fetchTxSet: fetcher.fetchTxSet,
     fetchQuorumSet: fetcher.fetchQuorumSet,
-    requestScpState: (ledgerSeq, count = 2) => {
-      for (const peer of peers.randomAuthenticated().slice(0, count)) peer.offer(GetScpState.make({ ledgerSeq }))
-    },
+    requestScpState: (ledgerSeq, count = ScpRecovery.PEERS_TO_ASK) =>
+      ScpRecovery.requestScpState(peers, ledgerSeq, count),
     subscribe: (options) => hub.subscribe(options),
     messages: hub.stream(),
     scp: hub.stream({ tags: ["ScpMessage"] }),

@@ -14,6 +14,8 @@ import { readNow } from "./internal/peerRuntime.ts"
 import { LocalNode } from "./LocalNode.ts"
 import * as NodeIds from "./NodeIds.ts"
 import { Overlay } from "./Overlay.ts"
+import { OverlayMetrics } from "./OverlayMetrics.ts"
+import * as OverlayMetricsJson from "./OverlayMetricsJson.ts"
 import type { Peer } from "./Peer.ts"
 import * as PeerJson from "./PeerJson.ts"
 import { Survey } from "./Survey.ts"
@@ -55,13 +57,22 @@ export const commands = [
   "ban",
   "unban",
   "bans",
+  "metrics",
+  "clearmetrics",
   ...SurveyAdmin.commands
 ] as const
+
+/** The part of core's registry that is here: names up to the first dot. */
+const METRICS_DOMAIN = "overlay"
+
+/** Peers name themselves: in ASCII nothing of it can colour, move or reorder what an operator's terminal shows. */
+const toAscii = (text: string): string =>
+  text.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 const json = (value: unknown): AdminResponse => ({
   status: 200,
   contentType: "application/json",
-  body: `${JSON.stringify(value, null, 2)}\n`
+  body: `${toAscii(JSON.stringify(value, null, 2))}\n`
 })
 
 const text = (body: string): AdminResponse => ({ status: 200, contentType: "text/plain", body: `${body}\n` })
@@ -174,6 +185,15 @@ const carryOut = Effect.fnUntraced(function*(
     }
     case "bans":
       return json({ bans: noneIfEmpty(bans.list()) })
+    case "metrics": {
+      const enable = params.get("enable")
+      return json(OverlayMetricsJson.render((yield* OverlayMetrics).snapshot(), enable?.split(",") ?? undefined))
+    }
+    case "clearmetrics": {
+      const domain = params.get("domain") ?? ""
+      if (domain === "" || domain === METRICS_DOMAIN) (yield* OverlayMetrics).clear()
+      return text(`Cleared ${domain} metrics!`)
+    }
     default: {
       const answer = yield* SurveyAdmin.handle(path, params).pipe(Effect.provideService(Survey, overlay.survey))
       return answer ??

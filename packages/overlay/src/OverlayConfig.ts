@@ -114,9 +114,12 @@ export const Values = Schema.Struct({
   floodOpRatePerLedger: positive,
   floodSorobanRatePerLedger: positive,
   floodTxPeriodMillis: count,
+  floodSorobanTxPeriodMillis: count,
   floodAdvertPeriodMillis: count,
   floodDemandPeriodMillis: count,
   floodDemandBackoffDelayMillis: count,
+  /** Operations of transactions with offers or path payments that are flooded in a ledger's time; null for no limit. */
+  maxDexTxOperationsInTxSet: Schema.NullOr(count),
   maxSlotsToRemember: count,
   expectedCloseTimeMillis: count,
 
@@ -143,7 +146,9 @@ export const Values = Schema.Struct({
   /** Whom to ask for transactions: in core's order, or so that withholding peers cost less (see `DemandOrder`). */
   demandPolicy: Schema.Literals(["core", "fair"]),
   /** Transactions, adverts and demands processed per second, from all peers together; 0 for no limit. */
-  maxFloodMessagesPerSecond: between(0, 0x7fffffff)
+  maxFloodMessagesPerSecond: between(0, 0x7fffffff),
+  /** The share of connections and of searches for items that have spans, for whoever has a tracer; 0 for none. */
+  traceSampleRate: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 })
 
 /**
@@ -216,9 +221,11 @@ export const defaults: Values = {
   floodOpRatePerLedger: 1,
   floodSorobanRatePerLedger: 1,
   floodTxPeriodMillis: 200,
+  floodSorobanTxPeriodMillis: 200,
   floodAdvertPeriodMillis: 100,
   floodDemandPeriodMillis: 200,
   floodDemandBackoffDelayMillis: 500,
+  maxDexTxOperationsInTxSet: null,
   maxSlotsToRemember: 12,
   expectedCloseTimeMillis: 5000,
   maxCertificateSeconds: 3900,
@@ -235,7 +242,8 @@ export const defaults: Values = {
   maxKnownAddresses: 10_000,
   maxFloodRecords: 262_144,
   demandPolicy: "fair",
-  maxFloodMessagesPerSecond: 0
+  maxFloodMessagesPerSecond: 0,
+  traceSampleRate: 0
 }
 
 /**
@@ -513,6 +521,7 @@ const environment = Config.all({
     preferredPeerKeys: list("PREFERRED_PEER_KEYS"),
     surveyorKeys: list("SURVEYOR_KEYS"),
     preferredPeersOnly: Config.Boolean("PREFERRED_PEERS_ONLY").pipe(Config.withDefault(undefined)),
+    traceSampleRate: Config.Finite("TRACE_SAMPLE_RATE").pipe(Config.withDefault(undefined)),
     connectTimeoutMillis: Config.Duration("CONNECT_TIMEOUT").pipe(
       Config.map(Duration.toMillis),
       Config.withDefault(undefined)

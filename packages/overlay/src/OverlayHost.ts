@@ -18,6 +18,7 @@ import type { OverlayCrypto } from "./OverlayCrypto.ts"
 import * as OverlayHostRelay from "./OverlayHostRelay.ts"
 import * as OverlayHostWatcher from "./OverlayHostWatcher.ts"
 import { MAX_CLASSIC_TRANSACTION_SIZE } from "./protocol/LedgerContext.ts"
+import type { TransactionBid } from "./protocol/TransactionBid.ts"
 import type { NodeId } from "./wire/NodeId.ts"
 import type { GeneralizedTxSet, ScpMessage, ScpQuorumSet, Transaction, TxSet } from "./wire/StellarMessage.ts"
 
@@ -79,7 +80,9 @@ export const MAX_BAD_SIGNATURES = 16
  * - `discard`: not wanted; the floodgate forgets it, so that it counts as new if it comes again. With `badSignature` nobody
  *   signed it, and a peer that sends `MAX_BAD_SIGNATURES` such messages is dropped
  * - `hold`: taken; not relayed now. What it still needs is fetched, and the message handed over once more when it came
- * - `relay`: taken; told to every peer that does not know it
+ * - `relay`: taken; told to every peer that does not know it. `txSets` are fetched nevertheless, and the message handed over
+ *   once more when one came: some messages go on without what they name (from ledger protocol 28 on, where a node
+ *   downloads in parallel)
  *
  * @category models
  * @since 0.1.0
@@ -91,11 +94,11 @@ export type ScpVerdict =
     readonly txSets: ReadonlyArray<Uint8Array>
     readonly quorumSets: ReadonlyArray<Uint8Array>
   }
-  | { readonly _tag: "relay" }
+  | { readonly _tag: "relay"; readonly txSets?: ReadonlyArray<Uint8Array> }
 
 /**
  * What the host makes of a transaction: newly `pending`, a `duplicate` of one it has, `rejected`, or `banned` for a while.
- * Adverts go out for what is pending.
+ * What is pending is advertised in the next rounds (protocol.md 5.6), as long as `transaction` has it.
  *
  * @category models
  * @since 0.1.0
@@ -132,6 +135,11 @@ export class OverlayHost extends Context.Service<OverlayHost, {
   ) => Effect.Effect<ReadonlyArray<ScpVerdict>>
   /** SCP state from a ledger on, in slot order, at most 100 slots (protocol.md 5.3). */
   readonly scpState: (fromLedger: number) => Effect.Effect<ReadonlyArray<ScpMessage>>
+  /**
+   * This node's own latest messages for the ledger after the last closed one, of a node that votes: while it is not
+   * tracking they are broadcast again every ten seconds, to whoever has not heard them (protocol.md 5.3).
+   */
+  readonly ownScpMessages?: () => ReadonlyArray<ScpMessage>
 
   /** Transactions with the SHA-256 of each envelope; one verdict for each. */
   readonly receiveTransactions: (
@@ -141,8 +149,10 @@ export class OverlayHost extends Context.Service<OverlayHost, {
   ) => Effect.Effect<ReadonlyArray<TransactionVerdict>>
   /** Whether a transaction is held or banned, for adverts. */
   readonly transactionStatus: (hash: Uint8Array) => "known" | "banned" | "unknown"
-  /** A held transaction, to answer a demand. */
+  /** A transaction that is pending, to answer a demand and to advertise it; not one that is applied or dropped. */
   readonly transaction: (hash: Uint8Array) => Transaction | undefined
+  /** What a pending transaction bids in the rounds of adverts; its envelope says it unless the host does. */
+  readonly transactionBid?: (message: Transaction, hash: Uint8Array) => TransactionBid
 
   /** A transaction set, to answer GET_TX_SET. */
   readonly txSet: (hash: Uint8Array) => Effect.Effect<AnyTxSet | undefined>

@@ -15,10 +15,12 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { judgeAll, ledgerFacts, ledgerView, scpStateFrom } from "./internal/followingHost.ts"
+import * as MetricsSources from "./internal/metricsSources.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import { OverlayConfig } from "./OverlayConfig.ts"
 import { OverlayCrypto } from "./OverlayCrypto.ts"
 import type { LedgerView, OverlayHost } from "./OverlayHost.ts"
+import { OverlayMetrics } from "./OverlayMetrics.ts"
 import * as Pending from "./protocol/PendingEnvelopes.ts"
 import type { Trust } from "./protocol/QuorumFilter.ts"
 import * as Pool from "./protocol/TransactionPool.ts"
@@ -38,6 +40,11 @@ export interface RelayOptions {
   readonly sorobanMaxTxCount?: LedgerView["sorobanMaxTxCount"] | undefined
   readonly maxTransactionSize?: LedgerView["maxTransactionSize"] | undefined
   readonly closeTimeMillis?: LedgerView["closeTimeMillis"] | undefined
+  /**
+   * EXPERIMENTAL_PARALLEL_TX_SET_DOWNLOAD, off by default: from ledger protocol 28 on, nominations and PREPAREs for the next
+   * ledger are passed on before the transaction sets they name have come.
+   */
+  readonly parallelTxSetDownload?: boolean | undefined
   /** Whether transactions are pulled and passed on; true by default. */
   readonly transactions?: boolean | undefined
   readonly envelopeLimits?: Partial<Pending.PendingEnvelopesOptions> | undefined
@@ -79,8 +86,12 @@ export const make = Effect.fnUntraced(function*(
     ledgerVersion: facts.ledgerVersion,
     closeTimeMillis: facts.closeTimeMillis,
     maxSlotsToRemember: config.maxSlotsToRemember,
+    parallelTxSetDownload: options.parallelTxSetDownload ?? false,
     ...options.envelopeLimits
   })
+  // For as long as there are metrics: a host has no end of its own.
+  const { add } = yield* OverlayMetrics
+  add(MetricsSources.verifyBudget(envelopes.budget))
   const pool = new Pool.TransactionPool(draw, {
     ...Pool.defaults,
     maxTransactionSize: facts.maxTransactionSize,

@@ -11,10 +11,12 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { judgeAll, ledgerFacts, ledgerView, scpStateFrom } from "./internal/followingHost.ts"
+import * as MetricsSources from "./internal/metricsSources.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import { OverlayConfig } from "./OverlayConfig.ts"
 import { OverlayCrypto } from "./OverlayCrypto.ts"
 import type { LedgerView, OverlayHost, ScpVerdict } from "./OverlayHost.ts"
+import { OverlayMetrics } from "./OverlayMetrics.ts"
 import { LedgerTracker } from "./protocol/LedgerTracker.ts"
 import { ScpSignatures } from "./protocol/ScpSignature.ts"
 import * as VerifyBudget from "./protocol/VerifyBudget.ts"
@@ -58,6 +60,9 @@ export const make = Effect.fnUntraced(function*(
   const facts = ledgerFacts(config, options)
   const tracker = new LedgerTracker(facts)
   const budget = new VerifyBudget.VerifyBudget(options.budget ?? VerifyBudget.defaults, millis())
+  // For as long as there are metrics: a host has no end of its own.
+  const { add } = yield* OverlayMetrics
+  add(MetricsSources.verifyBudget(budget))
   const networkId = crypto.sha256(new TextEncoder().encode(config.networkPassphrase))
   const signatures = options.verify === true
     ? new ScpSignatures(crypto, networkId, () => random.nextDoubleUnsafe())

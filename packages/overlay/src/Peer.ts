@@ -23,14 +23,17 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as DropReason from "./DropReason.ts"
 import { PeerRuntime, readNow, run } from "./internal/peerRuntime.ts"
+import { sampled, traced } from "./internal/tracing.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { PeerDropped } from "./OverlayError.ts"
-import { OverlayEvents } from "./OverlayEvents.ts"
+import * as OverlayEvents from "./OverlayEvents.ts"
+import { OverlayMetrics } from "./OverlayMetrics.ts"
 import { type Admission, admitAll, type HandshakeConfig, type RemoteFacts, type Role } from "./protocol/Handshake.ts"
 import type { Batch, Lane } from "./protocol/Inbox.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
 import { Session } from "./protocol/Session.ts"
 import type { SessionStats } from "./protocol/SessionStats.ts"
+import type { SessionTimers } from "./protocol/SessionTimers.ts"
 import { type Connection, Transport, type TransportError } from "./Transport.ts"
 import type { NodeId } from "./wire/NodeId.ts"
 import { PeerAddress } from "./wire/PeerAddress.ts"
@@ -140,20 +143,24 @@ export const defaultLedger = (maxTransactionSize: number): LedgerContext => ({
  * @category constructors
  * @since 0.1.0
  */
-export const connect = Effect.fn("Peer.connect")(
+export const connect = Effect.fnUntraced(
   function*(
     target: string | PeerAddress,
     options: PeerOptions = {}
   ): Effect.fn.Return<Peer, PeerDropped, LocalNode | Transport | Scope.Scope> {
     const { config } = yield* LocalNode
     const transport = yield* Transport
-    const events = yield* OverlayEvents
+    const metrics = yield* OverlayMetrics
+    const publish = yield* OverlayEvents.publisher
     const address = yield* parse(target, config.ipv6)
-    return yield* inOwnScope(Effect.gen(function*() {
-      events.publish({ _tag: "PeerConnecting", address })
+    const isTraced = yield* sampled(config.traceSampleRate)
+    const connecting = inOwnScope(Effect.gen(function*() {
+      publish({ _tag: "PeerConnecting", address })
       const over = (reason: DropReason.DropReason) =>
         Effect.sync(() => {
-          events.publish({
+          metrics.count("stellar_overlay_drops_total", reason._tag)
+          metrics.count("stellar_overlay_dials_total", dialOutcome(reason))
+          publish({
             _tag: "PeerDropped",
             address,
             role: "initiator",
@@ -165,10 +172,13 @@ export const connect = Effect.fn("Peer.connect")(
       const connection = yield* transport.dial(address, { timeoutMillis: config.connectTimeoutMillis }).pipe(
         Effect.mapError((error) => new PeerDropped({ address, id: undefined, reason: dialFailure(error) })),
         Effect.tapError(({ reason }) => over(reason)),
-        Effect.onInterrupt(() => over(DropReason.make("Shutdown")))
+        Effect.onInterrupt(() => over(DropReason.make("Shutdown"))),
+        traced(isTraced, "overlay.dial", { address: String(address) })
       )
-      return yield* establish(connection, "initiator", options)
+      metrics.count("stellar_overlay_dials_total", "connected")
+      return yield* establish(connection, "initiator", options, isTraced)
     }))
+    return yield* traced(isTraced, "overlay.connect", { address: String(address) })(connecting)
   }
 )
 
@@ -178,9 +188,15 @@ export const connect = Effect.fn("Peer.connect")(
  * @category constructors
  * @since 0.1.0
  */
-export const accept = Effect.fn("Peer.accept")(
-  (connection: Connection, options: PeerOptions = {}): Effect.Effect<Peer, PeerDropped, LocalNode | Scope.Scope> =>
-    inOwnScope(establish(connection, "acceptor", options))
+export const accept = Effect.fnUntraced(
+  function*(
+    connection: Connection,
+    options: PeerOptions = {}
+  ): Effect.fn.Return<Peer, PeerDropped, LocalNode | Scope.Scope> {
+    const { config } = yield* LocalNode
+    const isTraced = yield* sampled(config.traceSampleRate)
+    return yield* inOwnScope(establish(connection, "acceptor", options, isTraced))
+  }
 )
 
 /** A scope of its own inside the caller's, closed at once when `self` fails or is interrupted. */
@@ -221,15 +237,46 @@ const dialFailure = ({ detail, kind }: TransportError): DropReason.DropReason =>
   }
 }
 
-const establish = Effect.fnUntraced(function*(
+const dialOutcome = ({ _tag }: DropReason.DropReason): string => {
+  switch (_tag) {
+    case "ConnectionRefused":
+      return "refused"
+    case "ConnectTimeout":
+      return "timeout"
+    case "NameNotResolved":
+      return "unresolved"
+    case "Shutdown":
+      return "interrupted"
+    default:
+      return "failed"
+  }
+}
+
+const establish = (
+  connection: Connection,
+  role: Role,
+  options: PeerOptions,
+  isTraced: boolean
+): Effect.Effect<Peer, PeerDropped, LocalNode | Scope.Scope> =>
+  traced(isTraced, "overlay.handshake", { role, remote: String(connection.remote) })(
+    authenticate(connection, role, options)
+  )
+
+const authenticate = Effect.fnUntraced(function*(
   connection: Connection,
   role: Role,
   options: PeerOptions
 ): Effect.fn.Return<Peer, PeerDropped, LocalNode | Scope.Scope> {
   const clock = yield* Clock.Clock
-  const events = yield* OverlayEvents
-  const session = makeSession(yield* LocalNode, connection.remote, role, options, clock)
-  const runtime = new PeerRuntime(session, connection, clock, events.publish)
+  const publish = yield* OverlayEvents.publisher
+  const metrics = yield* OverlayMetrics
+  const session = makeSession(yield* LocalNode, connection.remote, role, options, clock, metrics.timers)
+  // Before the fork, so that it goes when the connection's last byte is written.
+  yield* Effect.acquireRelease(Effect.sync(() => metrics.addSession(session)), (remove) => Effect.sync(remove))
+  const runtime = new PeerRuntime(session, connection, clock, (event) => {
+    if (event._tag === "PeerDropped") metrics.count("stellar_overlay_drops_total", event.reason._tag)
+    publish(event)
+  })
   options.onSession?.(session, (reason) => runtime.drop(reason))
   const fiber = yield* Effect.forkScoped(run(runtime), { startImmediately: true })
   // Runs before the fork's own finalizer, so that there still is somebody to flush the goodbye.
@@ -253,7 +300,8 @@ const makeSession = (
   remote: PeerAddress,
   role: Role,
   options: PeerOptions,
-  clock: Clock.Clock
+  clock: Clock.Clock,
+  timers: SessionTimers | undefined
 ): Session => {
   const { config, crypto } = local
   return new Session({
@@ -268,7 +316,8 @@ const makeSession = (
     ...local.derived.session,
     ledger: options.ledger ?? defaultLedger(config.maxTransactionSizeBytes),
     answers: options.answers ?? "decline",
-    scpStateFrom: options.scpStateFrom === "none" ? undefined : options.scpStateFrom ?? 0
+    scpStateFrom: options.scpStateFrom === "none" ? undefined : options.scpStateFrom ?? 0,
+    timers
   }, readNow(clock))
 }
 
@@ -304,16 +353,29 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
   const receive = (lane: Lane | undefined): Peer["messages"] =>
     Stream.suspend(() => {
       const whenSome = arrival(lane ?? "any")
+      const { timers } = session.options
       let current: Batch | undefined
-      const settle = (): void => {
-        if (current === undefined) return
-        session.settle(current, runtime.now())
+      let takenAt = 0
+      /** Gives the time if it had to look, else -1. */
+      const settle = (): number => {
+        if (current === undefined) return -1
+        const now = runtime.now()
+        timers?.handling.batch(current.messages, now.millis - takenAt)
+        session.settle(current, now)
         current = undefined
         runtime.after()
+        return now.millis
+      }
+      const take = (settledAt: number): Batch | undefined => {
+        const batch = session.takeBatch(lane)
+        if (batch !== undefined && timers !== undefined) {
+          takenAt = settledAt >= 0 ? settledAt : runtime.now().millis
+          timers.inboxWait[batch.lane].observeMillis(takenAt - batch.since)
+        }
+        return batch
       }
       const pull: Pull.Pull<NonEmptyReadonlyArray<StellarMessage>, PeerDropped> = Effect.suspend(() => {
-        settle()
-        current = session.takeBatch(lane)
+        current = take(settle())
         if (current !== undefined) return Effect.succeed(current.messages)
         if (session.dropReason !== undefined) return session.dropReason._tag === "Shutdown" ? Cause.done() : failure
         return Effect.andThen(whenSome, pull)

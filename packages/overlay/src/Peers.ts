@@ -26,11 +26,13 @@ import type * as Scope from "effect/Scope"
 import { BanList } from "./BanList.ts"
 import * as DropReason from "./DropReason.ts"
 import { describe, LivePeers } from "./internal/livePeers.ts"
+import * as MetricsSources from "./internal/metricsSources.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import { shuffle } from "./internal/shuffle.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { PeerDropped } from "./OverlayError.ts"
-import { type OverlayEvent, OverlayEvents } from "./OverlayEvents.ts"
+import { type OverlayEvent, OverlayEvents, publisher } from "./OverlayEvents.ts"
+import { OverlayMetrics, source } from "./OverlayMetrics.ts"
 import * as Peer from "./Peer.ts"
 import { PeerManager } from "./PeerManager.ts"
 import { PeersConfig } from "./PeersConfig.ts"
@@ -93,8 +95,11 @@ export interface PeersShape {
   readonly dial: (address: PeerAddress, options?: ConnectOptions) => boolean
   /** Takes an accepted connection through admission and runs it to its end. For `Listener.run`. */
   readonly accept: (connection: Connection) => Effect.Effect<void>
-  /** Registers a handler until the scope closes. */
-  readonly handle: (handler: PeerHandler) => Effect.Effect<void, never, Scope.Scope>
+  /** Registers a handler until the scope closes; with `first` it hears of a batch before all that are there. */
+  readonly handle: (
+    handler: PeerHandler,
+    options?: { readonly first?: boolean | undefined }
+  ) => Effect.Effect<void, never, Scope.Scope>
   /** Ends a connection; false when the node is not connected. */
   readonly drop: (id: NodeId.NodeId, reason: DropReason.DropReason) => boolean
   /** Tells every peer, inbound first, and waits until all are gone. Nothing is admitted any more. */
@@ -143,6 +148,8 @@ const make = Effect.gen(function*() {
   const { config, derived, handshake } = yield* LocalNode
   const options = yield* PeersConfig
   const events = yield* OverlayEvents
+  const tell = yield* publisher
+  const metrics = yield* OverlayMetrics
   const manager = yield* PeerManager
   const bans = yield* BanList
   const clock = yield* Clock.Clock
@@ -201,6 +208,8 @@ const make = Effect.gen(function*() {
     }
   )
 
+  yield* source(MetricsSources.registry(registry))
+
   const admission = (entry: Entry): Admission => ({
     beforeVerify: (address) =>
       entry.role === "initiator" || isExempt(address) ? undefined : handshakes.take(hostOf(address), millis()),
@@ -224,6 +233,11 @@ const make = Effect.gen(function*() {
     const established = session !== undefined && session.stats.grantsReceived > 0
     manager.connectionEnded(address, role, reason, { established })
     manager.removePeersWithManyFailures(MAX_FAILURES, address)
+    const row = role === "initiator" ? manager.get(address) : undefined
+    if (row !== undefined && row.numFailures + row.refusals > 0) {
+      const { nextAttemptMillis: untilMillis, numFailures: failures } = row
+      tell({ _tag: "PeerBackedOff", address, failures, untilMillis })
+    }
     if (session !== undefined && remote !== undefined) bans.recordDrop(remote.id, reason)
     if (role === "acceptor" && !isExempt(entry.address)) {
       const isViolation = DropReason.kind(reason) === "violation" && DropReason.droppedBy(reason) === "us"
@@ -232,8 +246,10 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const publishDrop = (address: PeerAddress, role: Role, reason: DropReason.DropReason): void =>
-    events.publish({ _tag: "PeerDropped", address, role, id: undefined, authenticated: false, reason })
+  const publishDrop = (address: PeerAddress, role: Role, reason: DropReason.DropReason): void => {
+    metrics.count("stellar_overlay_drops_total", reason._tag)
+    tell({ _tag: "PeerDropped", address, role, id: undefined, authenticated: false, reason })
+  }
 
   /** One connection from its reservation to its release. It is run uninterruptibly, and opens the window itself. */
   const run = (entry: Entry, open: Open, result?: Deferred.Deferred<Peer.Peer, PeerDropped>): Effect.Effect<
@@ -241,6 +257,7 @@ const make = Effect.gen(function*() {
     never,
     LocalNode | Transport
   > => {
+    const isInbound = entry.role === "acceptor"
     let wasDropped = false
     let early: DropReason.DropReason | undefined
     if (entry.role === "acceptor") entry.drop = (reason) => early = reason // until there is a session
@@ -250,7 +267,7 @@ const make = Effect.gen(function*() {
         wasDropped = true
         registry.close(entry)
       }
-      events.publish(event)
+      tell(event)
     }
 
     let session: Session | undefined
@@ -300,9 +317,13 @@ const make = Effect.gen(function*() {
 
     const release = Effect.sync(() => {
       registry.release(entry)
+      metrics.count(
+        isInbound ? "stellar_overlay_inbound_drop_total" : "stellar_overlay_outbound_drop_total"
+      )
       if (registry.size === 0) empty.openUnsafe()
     })
     empty.closeUnsafe()
+    metrics.count(isInbound ? "stellar_overlay_inbound_establish_total" : "stellar_overlay_outbound_establish_total")
     return Effect.interruptible(Effect.scoped(connection)).pipe(
       Effect.provideService(OverlayEvents, { ...events, publish }),
       Effect.catchCause(failed),
@@ -311,7 +332,7 @@ const make = Effect.gen(function*() {
   }
 
   /** Makes a place for a dial and starts it; the reason when there is none. */
-  const start = (
+  const tryStart = (
     address: PeerAddress,
     { force = false, promotion }: ConnectOptions,
     result?: Deferred.Deferred<Peer.Peer, PeerDropped>
@@ -340,6 +361,13 @@ const make = Effect.gen(function*() {
     }
   }
 
+  const start = (...dial: Parameters<typeof tryStart>): DropReason.DropReason | undefined => {
+    metrics.count("stellar_overlay_outbound_attempt_total")
+    const refusal = tryStart(...dial)
+    if (refusal !== undefined) metrics.count("stellar_overlay_outbound_cancel_total")
+    return refusal
+  }
+
   /** Makes a place for an accepted socket; the reason when there is none. */
   const admit = (remote: PeerAddress): Entry | DropReason.DropReason => {
     if (closed) return DropReason.make("Shutdown")
@@ -366,12 +394,14 @@ const make = Effect.gen(function*() {
     dial: (address, options = {}) => start(address, options) === undefined,
     accept: (connection) =>
       Effect.suspend(() => {
+        metrics.count("stellar_overlay_inbound_attempt_total")
         const entry = admit(connection.remote)
         if (!("_tag" in entry)) return run(entry, (options) => Peer.accept(connection, options))
+        metrics.count("stellar_overlay_inbound_reject_total")
         publishDrop(connection.remote, "acceptor", entry)
         return Effect.void
       }).pipe(Effect.uninterruptible, Effect.provideContext(context)),
-    handle: (handler) => live.register(handler),
+    handle: (handler, options) => live.register(handler, options?.first),
     drop: (id, reason) => {
       const entry = registry.get(id)
       entry?.drop(reason)

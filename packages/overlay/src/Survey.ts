@@ -17,11 +17,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as DropReason from "./DropReason.ts"
 import { Flood } from "./Flood.ts"
+import * as MetricsSources from "./internal/metricsSources.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import * as SealedBox from "./internal/sealedBox.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { NodeIdentity } from "./NodeIdentity.ts"
+import { publisher } from "./OverlayEvents.ts"
 import { OverlayHost } from "./OverlayHost.ts"
+import { source } from "./OverlayMetrics.ts"
 import type { Peer } from "./Peer.ts"
 import { Peers } from "./Peers.ts"
 import * as SurveyCrypto from "./protocol/SurveyCrypto.ts"
@@ -150,6 +153,7 @@ const make = Effect.gen(function*() {
   const flood = yield* Flood
   const host = yield* OverlayHost
   const config = yield* SurveyConfig
+  const tell = yield* publisher
   const clock = yield* Clock.Clock
   const millis = () => readNow(clock).millis
   const trackingIndex = () => host.ledger().trackingIndex
@@ -166,6 +170,8 @@ const make = Effect.gen(function*() {
     reportingMillis: config.reportingMillis
   })
   const stats: SurveyStats = { accepted: 0, ignored: 0, invalidSignatures: 0, answered: 0, requested: 0 }
+  yield* source(MetricsSources.survey(stats))
+  yield* source(MetricsSources.survey(stats))
   const surveyorKeys = new Set<string>(overlayConfig.surveyorKeys)
   const throttleMillis = THROTTLE_CLOSE_TIMES * overlayConfig.expectedCloseTimeMillis
   const tickMillis = Math.min((overlayConfig.peerAuthenticationTimeoutSeconds + 1) * 1000, throttleMillis)
@@ -189,6 +195,14 @@ const make = Effect.gen(function*() {
     session.shedSurvey = config.survey === "deny" && state.surveyorId !== self
   }
 
+  let phase = state.phase
+  /** After whatever may have begun or ended a phase; the names are of the survey that is over, when it ended. */
+  const followPhase = (nonce = state.nonce, surveyorId = state.surveyorId): void => {
+    if (state.phase === phase) return
+    phase = state.phase
+    tell({ _tag: "SurveyPhaseChanged", phase, nonce, surveyorId })
+  }
+
   const relay = (message: SurveyCrypto.SurveyMessage, from: Peer | undefined): void => {
     if (from !== undefined) flood.received(message, from.id)
     flood.broadcast(message)
@@ -201,6 +215,7 @@ const make = Effect.gen(function*() {
     if (!isPermitted(surveyorId)) return false
     if (!limiter.validateStartSurveyCollecting(ledgerNum, trackingIndex(), state.isActive, check)) return false
     state.startSurveyCollecting(message, peers.authenticated(), host.ledger().isTracking, millis())
+    followPhase()
     relay(message, from)
     return true
   }
@@ -209,6 +224,7 @@ const make = Effect.gen(function*() {
     if (!isPermitted(message.surveyorId)) return false
     if (!limiter.validateStopSurveyCollecting(message.ledgerNum, trackingIndex(), check)) return false
     if (!state.stopSurveyCollecting(message, millis())) return false
+    followPhase()
     relay(message, from)
     return true
   }
@@ -223,6 +239,7 @@ const make = Effect.gen(function*() {
     const { ledgerNum, nonce, surveyorId } = request
     const response = { surveyorId, surveyedId: self, ledgerNum, encryptedBody, nonce }
     stats.answered++
+    tell({ _tag: "SurveyAnswered", surveyorId })
     flood.broadcast(SurveyCrypto.signed(TimeSlicedSurveyResponse.make, response, sign))
   }
 
@@ -247,7 +264,12 @@ const make = Effect.gen(function*() {
       relay(message, from)
     } else {
       flood.received(message, from.id)
-      surveyor.receiveResponse(message.surveyedId, message.encryptedBody)
+      const { encryptedBody, surveyedId } = message
+      if (surveyor.receiveResponse(surveyedId, encryptedBody)) {
+        const body = surveyor.badResponseNodes.has(surveyedId) ? undefined : surveyor.answers.get(surveyedId)
+        const found = body && { inbound: body.inboundPeers.length, outbound: body.outboundPeers.length }
+        tell({ _tag: "SurveyResult", surveyedId, peers: found })
+      }
     }
     return true
   }
@@ -303,6 +325,7 @@ const make = Effect.gen(function*() {
     const fields = { surveyorId: self, nonce, ledgerNum: trackingIndex() }
     const message = SurveyCrypto.signed(TimeSlicedSurveyStartCollecting.make, fields, sign)
     state.startSurveyCollecting(message, peers.authenticated(), host.ledger().isTracking, millis())
+    followPhase()
     peers.authenticated().forEach(shed)
     relay(message, undefined)
     return true
@@ -313,6 +336,7 @@ const make = Effect.gen(function*() {
     if (nonce === undefined) return false
     const fields = { surveyorId: self, nonce, ledgerNum: trackingIndex() }
     if (state.stopSurveyCollecting(fields, millis())) {
+      followPhase()
       relay(SurveyCrypto.signed(TimeSlicedSurveyStopCollecting.make, fields, sign), undefined)
     }
     return true
@@ -322,11 +346,13 @@ const make = Effect.gen(function*() {
     if (surveyor.isReporting) return false
     if (state.phase !== "REPORTING") return "NotReporting"
     surveyor.startSurveyReporting(state.final)
+    tell({ _tag: "SurveyReporting", isReporting: true })
     topOffAt = millis() + throttleMillis
     return true
   }
 
   const stopReporting = (): void => {
+    if (surveyor.isReporting) tell({ _tag: "SurveyReporting", isReporting: false })
     surveyor.stopSurveyReporting()
     topOffAt = Infinity
   }
@@ -337,6 +363,7 @@ const make = Effect.gen(function*() {
     const fields = { ...pair, encryptionKey, nonce, inboundPeersIndex, outboundPeersIndex }
     limiter.addAndValidateRequest(pair, trackingIndex(), () => true)
     stats.requested++
+    tell({ _tag: "SurveyRequested", surveyedId })
     relay(SurveyCrypto.signed(TimeSlicedSurveyRequest.make, fields, sign), undefined)
   }
 
@@ -357,7 +384,11 @@ const make = Effect.gen(function*() {
     const { isTracking } = host.ledger()
     if (wasTracking && !isTracking) state.recordLostSync()
     wasTracking = isTracking
-    if (state.update(now)) peers.authenticated().forEach(shed)
+    const { nonce, surveyorId } = state
+    if (state.update(now)) {
+      followPhase(nonce, surveyorId)
+      peers.authenticated().forEach(shed)
+    }
     limiter.clearOldLedgers(trackingIndex())
     if (surveyor.isReporting && state.phase !== "REPORTING") stopReporting()
     if (now < topOffAt) return
@@ -388,6 +419,7 @@ const make = Effect.gen(function*() {
     stopReporting,
     resume: (nonce) => {
       if (!state.resumeReporting({ nonce, surveyorId: self }, millis())) return false
+      followPhase()
       peers.authenticated().forEach(shed)
       return true
     },

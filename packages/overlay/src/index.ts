@@ -39,6 +39,49 @@ export * as BodyRate from "./protocol/BodyRate.ts"
 export * as CapacityReceipt from "./protocol/CapacityReceipt.ts"
 
 /**
+ * When a polite sender should wait for a peer.
+ *
+ * @since 0.1.0
+ */
+export * as Congestion from "./protocol/Congestion.ts"
+
+/**
+ * Which addresses a crawl knows, and which of them to dial next.
+ *
+ * @since 0.1.0
+ */
+export * as CrawlFrontier from "./protocol/CrawlFrontier.ts"
+
+/**
+ * How far behind the network the nodes of a crawl are, and how wrong their clocks.
+ *
+ * @since 0.1.0
+ */
+export * as CrawlLag from "./protocol/CrawlLag.ts"
+
+/**
+ * What a crawl says about an address, and how the end of a connection becomes that.
+ *
+ * @since 0.1.0
+ */
+export * as CrawlStatus from "./protocol/CrawlStatus.ts"
+
+/**
+ * Who is on a network: from a few seeds to everybody they know, everybody those know, and so on.
+ *
+ * @since 0.1.0
+ */
+export * as Crawler from "./Crawler.ts"
+
+/**
+ * What a crawl finds, as data: records of addresses, attempts and nodes, the events in which they come, and the state
+ * from which a crawl goes on later.
+ *
+ * @since 0.1.0
+ */
+export * as CrawlerEvents from "./CrawlerEvents.ts"
+
+/**
  * Delays of the last five minutes, in a few hundred samples: lifetime count and sum, and quantiles over the window.
  *
  * @since 0.1.0
@@ -104,6 +147,13 @@ export * as FloodRateLimit from "./protocol/FloodRateLimit.ts"
  * @since 0.1.0
  */
 export * as FloodRates from "./protocol/FloodRates.ts"
+
+/**
+ * When pending transactions are advertised: not at once but in rounds, best fee first, so many operations a round.
+ *
+ * @since 0.1.0
+ */
+export * as FloodRounds from "./protocol/FloodRounds.ts"
 
 /**
  * Who has which flooded message: whom we heard it from and whom we told, so that every peer gets a message once.
@@ -174,6 +224,13 @@ export * as HandshakeBudget from "./protocol/HandshakeBudget.ts"
 export * as HashQueue from "./protocol/HashQueue.ts"
 
 /**
+ * A distribution in buckets: what was observed since creation, in numbers that are incremented and nothing else.
+ *
+ * @since 0.1.0
+ */
+export * as Histogram from "./protocol/Histogram.ts"
+
+/**
  * Sequence numbers and MACs of one connection: what proves that each message comes from the peer, whole and in order.
  *
  * @since 0.1.0
@@ -240,6 +297,14 @@ export * as LedgerContext from "./protocol/LedgerContext.ts"
 export * as LedgerTracker from "./protocol/LedgerTracker.ts"
 
 /**
+ * How many lines a log may take: at most so many in any second, whoever causes them, with exact counts of what was left
+ * out.
+ *
+ * @since 0.1.0
+ */
+export * as LineBudget from "./protocol/LineBudget.ts"
+
+/**
  * What ends a connection by time, and the ping that keeps it alive and measures it.
  *
  * @since 0.1.0
@@ -255,11 +320,26 @@ export * as Liveness from "./protocol/Liveness.ts"
 export * as LocalNode from "./LocalNode.ts"
 
 /**
+ * Loggers that peers cannot flood: at most 100 lines in any second, the last twenty kept for warnings and errors, and a
+ * line that says exactly how many were suppressed.
+ *
+ * @since 0.1.0
+ */
+export * as LogLimiter from "./LogLimiter.ts"
+
+/**
  * Messages from all peers to any number of subscribers, each with its own way of being slow.
  *
  * @since 0.1.0
  */
 export * as MessageHub from "./MessageHub.ts"
+
+/**
+ * From bytes to the bodies of whole messages that are valid XDR: the front of a connection's input, before MACs.
+ *
+ * @since 0.1.0
+ */
+export * as MessageReader from "./protocol/MessageReader.ts"
 
 /**
  * How much of what is received had been received before, for flooded and for fetched messages.
@@ -357,11 +437,32 @@ export * as OverlayCrypto from "./OverlayCrypto.ts"
 export * as OverlayError from "./OverlayError.ts"
 
 /**
- * What happens to peers, as a low-rate stream of typed events.
+ * Events as JSON, for programs, logs and pages.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayEventJson from "./OverlayEventJson.ts"
+
+/**
+ * What happens to peers, addresses, bans, surveys, fetches and the node itself, as a low-rate stream of typed events.
  *
  * @since 0.1.0
  */
 export * as OverlayEvents from "./OverlayEvents.ts"
+
+/**
+ * Whether a node is well: a few facts in, the reasons why not out.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayHealth from "./OverlayHealth.ts"
+
+/**
+ * Collects the facts about a running node that `OverlayHealth` judges.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayHealthMonitor from "./OverlayHealthMonitor.ts"
 
 /**
  * What the embedding node supplies: its ledger, its transactions, its SCP state, and its judgement of what arrives.
@@ -383,6 +484,34 @@ export * as OverlayHostRelay from "./OverlayHostRelay.ts"
  * @since 0.1.0
  */
 export * as OverlayHostWatcher from "./OverlayHostWatcher.ts"
+
+/**
+ * Every metric of a node: its name, what it counts, its unit, the closed set of its labels, and stellar-core's name for it.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayMetricNames from "./OverlayMetricNames.ts"
+
+/**
+ * What a node counts, measures and holds, for whoever watches it.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayMetrics from "./OverlayMetrics.ts"
+
+/**
+ * Metrics in the text format that Prometheus reads, version 0.0.4.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayMetricsPrometheus from "./OverlayMetricsPrometheus.ts"
+
+/**
+ * What the metrics of a node are at one moment: plain data that renderers, tests and programs read.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayMetricsSnapshot from "./OverlayMetricsSnapshot.ts"
 
 /**
  * A peer as a scoped Effect: connect or accept, consume typed messages as a stream, leave the scope to say goodbye.
@@ -597,11 +726,33 @@ export * as ScpSupersedes from "./protocol/ScpSupersedes.ts"
 export * as Session from "./protocol/Session.ts"
 
 /**
+ * What a `Session` is made of, and what it reports.
+ *
+ * @since 0.1.0
+ */
+export * as SessionOptions from "./protocol/SessionOptions.ts"
+
+/**
  * The counters of one connection.
  *
  * @since 0.1.0
  */
 export * as SessionStats from "./protocol/SessionStats.ts"
+
+/**
+ * Where the connections of a node record times: histograms they share, so that nothing is summed up when one is asked for
+ * and nothing is lost when a connection ends.
+ *
+ * @since 0.1.0
+ */
+export * as SessionTimers from "./protocol/SessionTimers.ts"
+
+/**
+ * The messages of one write as one slab of bytes: frames, sequence numbers and MACs.
+ *
+ * @since 0.1.0
+ */
+export * as SlabWriter from "./protocol/SlabWriter.ts"
 
 /**
  * StellarMessage, the union of everything nodes say to each other: one tagged class per message type.
@@ -689,6 +840,14 @@ export * as SurveyState from "./protocol/SurveyState.ts"
  * @since 0.1.0
  */
 export * as Surveyor from "./protocol/Surveyor.ts"
+
+/**
+ * What a transaction bids for its place in a flood round, read from its envelope without decoding it: the fee it pays for
+ * inclusion, the operations it pays for, and which limits of the ledger it competes for.
+ *
+ * @since 0.1.0
+ */
+export * as TransactionBid from "./protocol/TransactionBid.ts"
 
 /**
  * Transactions by the SHA-256 of their envelope, for a node without a ledger: it cannot tell whether they are valid or

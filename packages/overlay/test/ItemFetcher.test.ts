@@ -250,7 +250,9 @@ describe("what comes", () => {
         const [a] = yield* dialAll(node, 1)
         yield* a!.say(scpMessage(1))
         yield* a!.expectOpen(1)
-        const fetching = yield* Effect.forkScoped(notFound(node.overlay.fetchQuorumSet(insane.hash)))
+        const fetching = yield* Effect.forkScoped(notFound(node.overlay.fetchQuorumSet(insane.hash)), {
+          startImmediately: true
+        })
         yield* a!.expect(
           (frame) => frame.message?._tag === "GetScpQuorumSet" && toHex(frame.message.hash) === toHex(insane.hash),
           10

@@ -47,6 +47,7 @@ describe("the table of protocol.md 16", () => {
     ["FLOOD_OP_RATE_PER_LEDGER", "floodOpRatePerLedger", 1, 0.001, undefined],
     ["FLOOD_SOROBAN_RATE_PER_LEDGER", "floodSorobanRatePerLedger", 1, 0.001, undefined],
     ["FLOOD_TX_PERIOD_MS", "floodTxPeriodMillis", 200, 1, undefined],
+    ["FLOOD_SOROBAN_TX_PERIOD_MS", "floodSorobanTxPeriodMillis", 200, 1, undefined],
     ["FLOOD_ADVERT_PERIOD_MS", "floodAdvertPeriodMillis", 100, 1, undefined],
     ["FLOOD_DEMAND_PERIOD_MS", "floodDemandPeriodMillis", 200, 1, undefined],
     ["FLOOD_DEMAND_BACKOFF_DELAY_MS", "floodDemandBackoffDelayMillis", 500, 1, undefined],

@@ -13,6 +13,11 @@ describe("addresses of peers, as core's tests have them", () => {
     assert.deepStrictEqual(hosts.map((name) => host(name).isPrivate), [false, true, true, true])
   })
 
+  // core's constructor takes any text; here no address exists that nobody could dial
+  it("PDB-008 a random string is no host, when an address is made as when it is read", () => {
+    assert.throws(() => PeerAddress.make("random string", 80), RangeError)
+  })
+
   it("PDB-009 an address is its IP and its port", () => {
     const address = PeerAddress.make("127.0.0.1", 80)
     assert.deepStrictEqual([address.host, address.port], ["127.0.0.1", 80])
@@ -40,6 +45,15 @@ describe("addresses of peers, as core's tests have them", () => {
       const address = Result.getOrThrow(parse(text))
       assert.deepStrictEqual([address.host, address.port], [text, 11625])
     }
+  })
+
+  it("PDB-020 or the one that is the default where it is read", () => {
+    for (const text of ["127.0.0.2", "8.8.8.8"]) {
+      const address = Result.getOrThrow(PeerAddress.parse(text, { ipv6: false, defaultPort: 10 }))
+      assert.deepStrictEqual([address.host, address.port], [text, 10])
+    }
+    const named = Result.getOrThrow(PeerAddress.parse("127.0.0.2:11", { ipv6: false, defaultPort: 10 }))
+    assert.strictEqual(named.port, 11)
   })
 
   it("PDB-021 an IPv4 address with a good port has that one", () => {

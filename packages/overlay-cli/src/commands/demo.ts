@@ -7,8 +7,8 @@ import { run } from "../demo/run.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { work } from "../work.ts"
 
-/** More nodes in one process say nothing that these do not. */
-const MAX_NODES = 9
+/** More than this in one process are busy with themselves. */
+const MAX_NODES = 32
 
 /** Enough to see each on its way. */
 const DEFAULT_TPS = 5
@@ -48,6 +48,16 @@ export const demo = Command.make("demo", {
     Flag.withDefault(0),
     Flag.filter((n) => n >= 0 && n <= 65535 - MAX_NODES, () => `a port from 0 to ${65535 - MAX_NODES}`)
   ),
+  admin: Flag.Boolean("admin").pipe(
+    Flag.withDescription("Let each node answer its operator over HTTP, on a free port of 127.0.0.1"),
+    Flag.withoutNegation,
+    Flag.withDefault(false)
+  ),
+  adminPort: Flag.Int("admin-port").pipe(
+    Flag.withDescription("The same from this port on: that of the first node, and the others follow"),
+    Flag.filter((n) => n >= 0 && n <= 65535 - MAX_NODES, () => `a port from 0 to ${65535 - MAX_NODES}`),
+    Flag.optional
+  ),
   all: Flag.Boolean("all").pipe(
     Flag.withDescription("Show every message, not one of each type in half a second"),
     Flag.withDefault(false)
@@ -62,7 +72,10 @@ export const demo = Command.make("demo", {
   const directory = Option.getOrUndefined(parsed.dir)
   const isFlood = Option.isSome(parsed.rate)
   const tps = Option.getOrElse(parsed.tps, () => isFlood ? 0 : DEFAULT_TPS)
-  return work(run({ all, directory, isFlood, json, nodes, port, seconds, tps }), { interrupted: ExitCode.Ok })
+  const adminPort = Option.getOrElse(parsed.adminPort, () => parsed.admin ? 0 : undefined)
+  return work(run({ adminPort, all, directory, isFlood, json, nodes, port, seconds, tps }), {
+    interrupted: ExitCode.Ok
+  })
 }).pipe(
   Command.withDescription(
     "Start whole nodes on loopback TCP that know one of them only, find each other, pull payments from each other and close a ledger every second, in step. Prints what they say, and at the end proves that all are at the same ledger with the same hash and that no payment was lost. The next run starts from the databases of this one. The messages, the flooding and the flow control are real; consensus is a toy."
@@ -70,6 +83,7 @@ export const demo = Command.make("demo", {
   Command.withShortDescription("Whole nodes on this machine, and what they say to each other"),
   Command.withExamples([
     { command: "stellar-overlay demo --seconds 30 --tps 200" },
+    { command: "stellar-overlay demo --nodes 20 --admin", description: "A network to survey and to crawl" },
     { command: "stellar-overlay demo --rate max --seconds 20", description: "As much as flow control lets through" }
   ])
 )

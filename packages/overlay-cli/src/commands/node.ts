@@ -14,7 +14,7 @@ import { work } from "../work.ts"
 const portFlag = (name: string) =>
   Flag.Int(name).pipe(Flag.filter((n) => n >= 0 && n <= 65535, () => "a port from 0 to 65535"))
 
-const flags = {
+export const flags = {
   network: Flag.Literals("network", ["pubnet", "testnet", "standalone"]).pipe(
     Flag.withDescription("The network, with the addresses it is usually entered by (default: pubnet)"),
     Flag.optional
@@ -68,7 +68,7 @@ const valuesOf = (parsed: Parsed): Partial<Values> => {
   }
 }
 
-const sourceOf = (parsed: Parsed): Source => ({
+export const sourceOf = (parsed: Parsed): Source => ({
   network: Option.getOrUndefined(parsed.network),
   values: valuesOf(parsed)
 })
@@ -100,6 +100,17 @@ export const node = Command.make("node", {
     Flag.withoutNegation,
     Flag.withDefault(false)
   ),
+  minPeers: Flag.Int("min-peers").pipe(
+    Flag.withDescription("With fewer authenticated peers /readyz answers 503 (default: 1)"),
+    Flag.filter((n) => n >= 0, () => "a number from 0 on"),
+    Flag.optional
+  ),
+  maxOutOfSync: Flag.Finite("max-out-of-sync").pipe(
+    Flag.withMetavar("seconds"),
+    Flag.withDescription("Out of sync for longer /readyz answers 503 (default: 60)"),
+    Flag.filter((n) => n >= 0, () => "a number from 0 on"),
+    Flag.optional
+  ),
   seconds: Flag.Finite("seconds").pipe(
     Flag.withDescription("End after so many seconds (default: at Ctrl-C)"),
     Flag.filter((n) => n > 0, () => "a number above 0"),
@@ -117,18 +128,23 @@ export const node = Command.make("node", {
       db: Option.getOrUndefined(parsed.db),
       host: parsed.host,
       adminPort: parsed.noAdmin ? undefined : parsed.adminPort,
+      health: {
+        ...Option.isNone(parsed.minPeers) ? {} : { minPeers: parsed.minPeers.value },
+        ...Option.isNone(parsed.maxOutOfSync) ? {} : { maxOutOfSyncMillis: 1000 * parsed.maxOutOfSync.value }
+      },
       seconds: Option.getOrUndefined(parsed.seconds),
       json: parsed.json
     }),
     { interrupted: ExitCode.Ok }
   )).pipe(
     Command.withDescription(
-      "Run a node: it listens, finds peers and keeps them, remembers them in a database, and tells each before it goes. An operator on this machine can ask it over HTTP: /info, /peers, /connect, /droppeer, /ban, /unban, /bans, as stellar-core answers. NODE_SEED in the environment is its identity; without it one is drawn for the run."
+      "Run a node: it listens, finds peers and keeps them, remembers them in a database, and tells each before it goes. An operator on this machine can ask it over HTTP: /info, /peers, /connect, /droppeer, /ban, /unban, /bans, as stellar-core answers; /healthz, /readyz, /metrics for Prometheus, and /events as they happen. NODE_SEED in the environment is its identity; without it one is drawn for the run."
     ),
     Command.withShortDescription("Run a node that finds its peers and keeps them"),
     Command.withExamples([
       { command: "stellar-overlay node --network testnet --db testnet.db" },
       { command: "curl 'http://127.0.0.1:11626/peers?compact=false'", description: "Who is connected, as an operator" },
+      { command: "curl -N 'http://127.0.0.1:11626/events?type=PeerDropped'", description: "Who leaves, and why" },
       {
         command: "stellar-overlay node --network standalone --peer 127.0.0.1:11625 --port 11725 --admin-port 11726",
         description: "One more node on this machine"

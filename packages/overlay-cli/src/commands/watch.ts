@@ -1,25 +1,32 @@
-/** `stellar-overlay watch <host:port>`: the typed messages of one node as they arrive. */
+/** `stellar-overlay watch`: the typed messages of nodes as they arrive, or the peers of a node as its operator sees them. */
 import * as NodeOverlayCrypto from "@stellar-overlay/overlay/NodeOverlayCrypto"
 import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
 import type { Peer } from "@stellar-overlay/overlay/Peer"
-import type { MessageTag } from "@stellar-overlay/overlay/wire/MessageType"
+import { coreName, type MessageTag } from "@stellar-overlay/overlay/wire/MessageType"
+import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import type { StellarMessage } from "@stellar-overlay/overlay/wire/StellarMessage"
+import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { ExitCode } from "../ExitCode.ts"
+import { ExitCode, worst } from "../ExitCode.ts"
 import * as Client from "../net/client.ts"
+import * as Target from "../net/Target.ts"
 import { Unique } from "../net/Unique.ts"
 import { messageOf } from "../net/WireTap.ts"
-import { dim, type Line } from "../render/Line.ts"
+import { dim, type Line, red } from "../render/Line.ts"
 import * as Link from "../render/link.ts"
 import { describe, type Hashing, toJson } from "../render/message.ts"
 import { Screen } from "../render/Screen.ts"
+import { table } from "../render/table.ts"
 import * as Types from "../render/types.ts"
 import { bytes, count, plural, rate, timeOfDay } from "../render/units.ts"
+import * as NodeView from "../watch/node.ts"
+import * as PeerRow from "../watch/PeerRow.ts"
 import { work } from "../work.ts"
 
 interface Options extends Client.Options {
@@ -29,7 +36,7 @@ interface Options extends Client.Options {
 
 const shows = ({ types }: Options, message: StellarMessage): boolean => types === undefined || types.has(message._tag)
 
-/** What is said about the link now and then. */
+/** What is said about the link now and then where it cannot stay in place. */
 const statusParts = (peer: Peer, unique: Unique, perSecond: number): ReadonlyArray<Line> => {
   const { session } = peer
   return [
@@ -53,7 +60,10 @@ const statusJson = (peer: Peer, unique: Unique) => ({
   slots: unique.slots
 })
 
-const run = Effect.fnUntraced(function*(options: Options) {
+/** The links of the live view, each with what it says of itself. */
+type Rows = Set<() => PeerRow.PeerRow>
+
+const run = Effect.fnUntraced(function*(options: Options, rows: Rows) {
   const { json } = options
   const screen = yield* Screen
   const clock = yield* Clock.Clock
@@ -78,8 +88,11 @@ const run = Effect.fnUntraced(function*(options: Options) {
     : undefined
 
   let shown = 0
+  let last = ""
   const take = Effect.fnUntraced(function*(batch: ReadonlyArray<StellarMessage>) {
     for (const message of batch) unique.add(message)
+    const newest = batch.at(-1)
+    if (newest !== undefined) last = coreName(newest.type)
     const all = [...control.splice(0), ...batch.filter((message) => shows(options, message))]
     const left = options.count === undefined ? all.length : options.count - shown
     const chosen = left < all.length ? all.slice(0, left) : all
@@ -91,18 +104,59 @@ const run = Effect.fnUntraced(function*(options: Options) {
   const use = Effect.fnUntraced(function*(peer: Peer) {
     let before = 0
     let beforeAt = clock.currentTimeMillisUnsafe()
-    yield* Client.status(json, () => {
+    const rateNow = () => {
       const now = clock.currentTimeMillisUnsafe()
       const total = unique.messages + unique.duplicates
       const perSecond = (total - before) / Math.max(0.001, (now - beforeAt) / 1000)
       before = total
       beforeAt = now
-      return { parts: statusParts(peer, unique, perSecond), object: statusJson(peer, unique) }
-    })
+      return perSecond
+    }
+    if (screen.isTerminal && !json) {
+      const monotonic = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const row = () => PeerRow.ofPeer(peer, unique, rateNow(), monotonic(), last)
+      yield* Effect.acquireRelease(Effect.sync(() => rows.add(row)), () => Effect.sync(() => rows.delete(row)))
+    } else {
+      yield* Client.status(json, () => ({
+        parts: statusParts(peer, unique, rateNow()),
+        object: statusJson(peer, unique)
+      }))
+    }
     yield* Stream.runForEachWhile(Stream.chunks(peer.messages), take)
   })
   return yield* Client.run(options, { peer: {}, received, use })
 }, Effect.provide(NodeOverlayCrypto.layer))
+
+/** The table of all links, drawn again and again at the bottom of a terminal until the scope ends. */
+const drawRows = Effect.fnUntraced(function*(rows: Rows) {
+  const screen = yield* Screen
+  const draw = Effect.suspend(() => {
+    const now = [...rows].map((row) => row())
+    return screen.live(now.length === 0 ? [] : table(PeerRow.columns, now, screen.columns() - 1))
+  })
+  yield* Effect.addFinalizer(() => screen.live([]))
+  yield* Effect.forkScoped(Effect.repeat(draw, Schedule.spaced(DRAW_MILLIS)))
+})
+
+const DRAW_MILLIS = 1000
+
+const usage = Effect.fnUntraced(function*(problem: string) {
+  const screen = yield* Screen
+  yield* screen.note([[red("error"), `: ${problem}`], ["  stellar-overlay watch --help says more"]])
+  return ExitCode.Usage
+})
+
+/** Every target by itself; the worst end counts. */
+const runAll = Effect.fnUntraced(function*(targets: ReadonlyArray<PeerAddress>, options: Omit<Options, "address">) {
+  if (options.record !== undefined && targets.length > 1) return yield* usage("--record takes one node at a time")
+  const screen = yield* Screen
+  const rows: Rows = new Set()
+  if (screen.isTerminal && !options.json) yield* drawRows(rows)
+  const codes = yield* Effect.forEach(targets, (address) => Effect.scoped(run({ ...options, address }, rows)), {
+    concurrency: "unbounded"
+  })
+  return worst(codes)
+})
 
 /** Control messages that wait to be shown with the next batch; more are not shown. */
 const MAX_CONTROL = 1000
@@ -139,10 +193,18 @@ export const typesFlag = Flag.String("types").pipe(
 
 export const watch = Command.make("watch", {
   ...Client.flags,
+  target: Target.address("target").pipe(
+    Argument.withDescription("The nodes to connect with; the port is 11625 when left out"),
+    Argument.variadic()
+  ),
+  admin: Target.addressFlag("admin").pipe(
+    Flag.withDescription("Instead: the peers of the node whose operator's port this is, ours or stellar-core's"),
+    Flag.optional
+  ),
   types: typesFlag,
   count: Flag.Int("count").pipe(
     Flag.withAlias("n"),
-    Flag.withDescription("End after so many messages were shown"),
+    Flag.withDescription("End after so many messages of a node were shown"),
     Flag.filter((n) => n > 0, () => "a number above 0"),
     Flag.optional
   ),
@@ -150,21 +212,31 @@ export const watch = Command.make("watch", {
     Flag.withDescription("One JSON object per line: messages, and now and then a status"),
     Flag.withDefault(false)
   )
-}, (parsed) =>
-  work(
-    run({
-      ...Client.options(parsed),
+}, (parsed) => {
+  const { admin, json, target } = parsed
+  const seconds = Option.getOrUndefined(parsed.seconds)
+  if (Option.isSome(admin) === target.length > 0) {
+    return work(usage("give one or more nodes to connect with, or --admin host:port"))
+  }
+  const all = Option.isSome(admin)
+    ? NodeView.run({ admin: admin.value.key, seconds, json })
+    : runAll(target, {
+      target: Target.options(parsed),
+      json,
+      seconds,
+      record: Option.getOrUndefined(parsed.record),
       types: Option.getOrUndefined(parsed.types),
       count: Option.getOrUndefined(parsed.count)
-    }),
-    { interrupted: ExitCode.Ok }
-  )).pipe(
-    Command.withDescription(
-      "Connect to a node as a peer and print the messages it sends, one readable line each. A reader that is slower than the node slows the node down, by flow control."
-    ),
-    Command.withShortDescription("Print the messages of a node as they arrive"),
-    Command.withExamples([
-      { command: "stellar-overlay watch core-testnet1.stellar.org --types scp --count 20" },
-      { command: "stellar-overlay watch 127.0.0.1:11625 --json | jq .type" }
-    ])
-  )
+    })
+  return work(all, { interrupted: ExitCode.Ok })
+}).pipe(
+  Command.withDescription(
+    "Connect to nodes as a peer and print the messages they send, one readable line each; on a terminal the links stay in view below. A reader that is slower than a node slows the node down, by flow control. With --admin, the peers of a running node instead: round-trip times, ages, rates, duplicates, credit, queues, and who comes and goes."
+  ),
+  Command.withShortDescription("Print the messages of nodes as they arrive, or watch a node's peers"),
+  Command.withExamples([
+    { command: "stellar-overlay watch core-testnet1.stellar.org --types scp --count 20" },
+    { command: "stellar-overlay watch 127.0.0.1:11625 --json | jq .type" },
+    { command: "stellar-overlay watch --admin 127.0.0.1:11626", description: "All peers of the node on this machine" }
+  ])
+)

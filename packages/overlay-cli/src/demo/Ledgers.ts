@@ -8,8 +8,11 @@
 import type { ClosedLedger } from "@stellar-overlay/overlay-test/ToyLedger"
 import type { Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
 
-/** A payment that is not in everybody's ledgers after this time counts as lost. */
-export const LOST_MILLIS = 10_000
+/**
+ * A payment counts as lost when the node that was given it has closed so many ledgers since and it is in none of them.
+ * Ledgers are counted, not seconds: on a slow machine, or without peers, nothing is lost as long as nothing closes.
+ */
+export const LOST_LEDGERS = 10
 
 /** Ledgers whose hashes are compared; a difference stays known. */
 const MAX_LEDGERS = 64
@@ -24,6 +27,8 @@ interface Outstanding {
   /** The node that was given it. */
   readonly node: number
   readonly since: number
+  /** How many ledgers the node had closed then. */
+  readonly after: number
   /** The ledger it is in. */
   ledger: number | undefined
 }
@@ -58,6 +63,8 @@ const keepNewest = (map: Map<unknown, unknown>, bound: number): void => {
 
 export class Ledgers {
   readonly #last: Array<number>
+  /** How many ledgers each node has closed here. */
+  readonly #closings: Array<number>
   readonly #outstanding = new Map<string, Outstanding>()
   /** The ledger of each payment that is applied. */
   readonly #ledgerOf = new Map<string, number>()
@@ -71,12 +78,13 @@ export class Ledgers {
 
   constructor(nodes: number) {
     this.#last = Array.from({ length: nodes }, () => 0)
+    this.#closings = [...this.#last]
   }
 
   /** A payment is handed to a node. */
   submitted(hash: Uint8Array, transaction: Transaction, node: number, now: number): void {
     this.#submitted++
-    this.#outstanding.set(hex(hash), { transaction, node, since: now, ledger: undefined })
+    this.#outstanding.set(hex(hash), { transaction, node, since: now, after: this.#closings[node]!, ledger: undefined })
   }
 
   /** The node did not take it. */
@@ -101,6 +109,7 @@ export class Ledgers {
     } else if (known !== text) this.#agree = false
     for (const each of transactions) this.#settle(hex(each), ledgerSeq)
     this.#last[node] = ledgerSeq
+    this.#closings[node]!++
     const common = Math.min(...this.#last)
     for (const [key, { ledger, since }] of this.#outstanding) {
       if (ledger === undefined || ledger > common) continue
@@ -110,10 +119,12 @@ export class Ledgers {
     }
   }
 
-  result(now: number): Result {
+  result(): Result {
     const ledger = Math.min(...this.#last)
     let late = 0
-    for (const { since } of this.#outstanding.values()) if (now - since > LOST_MILLIS) late++
+    for (const { after, ledger, node } of this.#outstanding.values()) {
+      if (ledger === undefined && this.#closings[node]! - after >= LOST_LEDGERS) late++
+    }
     return {
       submitted: this.#submitted,
       applied: this.#applied,

@@ -25,10 +25,12 @@ import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import type { ServeError } from "effect/http/HttpServerError"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as WireTap from "../net/WireTap.ts"
+import * as NodeAdmin from "../node/NodeAdmin.ts"
 import * as Stores from "../node/stores.ts"
 import type { NodePlace } from "./Directory.ts"
 
@@ -48,6 +50,8 @@ export interface DemoNode {
   readonly index: number
   readonly identity: Identity
   readonly address: PeerAddress
+  /** Where 127.0.0.1 answers its operator; undefined without one. */
+  readonly adminPort: number | undefined
   /** Addresses it knew from its database when it started. */
   readonly known: number
   /** The node it was told of, when its database is not enough. */
@@ -72,6 +76,8 @@ export interface Options {
   readonly places: ReadonlyArray<NodePlace>
   /** The port of the first node, the next one for the second, and so on; 0 takes those of the last time, or free ones. */
   readonly port: number
+  /** The same for the operators of the nodes; undefined when they have none. */
+  readonly adminPort: number | undefined
   readonly hooks: Hooks
 }
 
@@ -114,11 +120,12 @@ const startNode = Effect.fnUntraced(function*(options: {
   readonly index: number
   readonly place: NodePlace
   readonly port: number
+  readonly adminPort: number | undefined
   readonly identity: Identity
   readonly validators: ReadonlyArray<NodeId>
   readonly seed: PeerAddress | undefined
   readonly hooks: Hooks
-}): Effect.fn.Return<DemoNode, TransportError, Scope.Scope | FileSystem.FileSystem> {
+}): Effect.fn.Return<DemoNode, TransportError | ServeError, Scope.Scope | FileSystem.FileSystem> {
   const { hooks, identity, index, place, port, seed } = options
   const crypto = yield* Effect.provide(OverlayCrypto, layerCrypto)
   const networkId = crypto.sha256(new TextEncoder().encode(passphrases[NETWORK]))
@@ -144,10 +151,14 @@ const startNode = Effect.fnUntraced(function*(options: {
   )
   const overlay = Context.get(services, Overlay)
   const manager = Context.get(services, PeerManager)
+  const adminPort = options.adminPort === undefined
+    ? undefined
+    : yield* Effect.provideContext(NodeAdmin.serve({ port: options.adminPort }), services)
   const node: DemoNode = {
     index,
     identity,
     address: overlay.address!, // it listens
+    adminPort,
     known: manager.size(),
     seed,
     overlay,
@@ -178,48 +189,64 @@ const startNode = Effect.fnUntraced(function*(options: {
       node.departed.bytesRead += stats.bytesRead
     }
   })
-  ledger.attach(overlay.broadcast)
+  ledger.attach(overlay.broadcast, node.flood.enqueue)
   return node
 })
 
 /** Where a node listens: the port it is told, else its last one, else a free one; a last one that is taken counts for nothing. */
-const withPort = <A, R>(
+const withPort = <A, E, R>(
   wanted: number,
   last: number,
-  start: (port: number) => Effect.Effect<A, TransportError, R>
-): Effect.Effect<A, TransportError, R> =>
+  start: (port: number) => Effect.Effect<A, E | TransportError, R>
+): Effect.Effect<A, E | TransportError, R> =>
   wanted !== 0 || last === 0 ? start(wanted) : Effect.catchTag(start(last), "TransportError", () => start(0))
 
 /**
  * Starts the nodes. Those without a database are told of the first node; so are the others when it is not where it was.
  */
 export const start = Effect.fnUntraced(function*(
-  { hooks, places, port }: Options
-): Effect.fn.Return<ReadonlyArray<DemoNode>, TransportError, Scope.Scope | FileSystem.FileSystem> {
+  { adminPort, hooks, places, port }: Options
+): Effect.fn.Return<ReadonlyArray<DemoNode>, TransportError | ServeError, Scope.Scope | FileSystem.FileSystem> {
   const all = yield* identities(places)
   const validators = all.map(({ nodeId }) => nodeId)
   const nodes: Array<DemoNode> = []
+  const nth = (first: number, index: number): number => first === 0 ? 0 : first + index
   for (const [index, place] of places.entries()) {
     const identity = all[index]!
     const first = nodes[0]?.address
     const seed = place.isKnown && first?.port === places[0]?.port ? undefined : first
     nodes.push(
       yield* withPort(
-        port === 0 ? 0 : port + index,
+        nth(port, index),
         place.port,
-        (port) => startNode({ index, place, port, identity, validators, seed, hooks })
+        (port) =>
+          startNode({
+            index,
+            place,
+            port,
+            adminPort: adminPort === undefined ? undefined : nth(adminPort, index),
+            identity,
+            validators,
+            seed,
+            hooks
+          })
       )
     )
   }
   return nodes
 })
 
-/** Calls at once whom the nodes would call two seconds after their start: their seed, and whom they know. */
+/**
+ * Calls at once, as an operator would, whom the nodes would call by and by: their seed, and whom they know. By themselves
+ * they would wait for the back-off their databases remember, and be content with three peers of their own choice.
+ */
 export const meet = (nodes: ReadonlyArray<DemoNode>): Effect.Effect<void> =>
   Effect.sync(() => {
     for (const { manager, overlay, seed } of nodes) {
       if (seed !== undefined) overlay.peers.dial(seed, { force: true })
-      for (const { address } of manager.all()) if (address.key !== seed?.key) overlay.peers.dial(address)
+      for (const { address } of manager.all()) {
+        if (address.key !== seed?.key) overlay.peers.dial(address, { force: true })
+      }
     }
   })
 

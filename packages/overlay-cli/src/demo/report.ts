@@ -92,7 +92,7 @@ export const sample = (nodes: ReadonlyArray<DemoNode>, books: Ledgers, now: numb
   const roundTrips = peers.flatMap(({ session }) => Links.roundTrip(session) ?? [])
   const capacity = ({ session }: Peer) => session.options.flow.floodReadingCapacity
   return {
-    ...books.result(now),
+    ...books.result(),
     millis: now,
     messages: departed((node) => node.departed.messagesRead) + sum(({ session }) => session.stats.messagesRead),
     bytes: departed((node) => node.departed.bytesRead) + sum(({ session }) => session.stats.bytesRead),
@@ -197,6 +197,16 @@ export interface Summary {
 
 /** Whether it shows what it is to show: one chain on all nodes, and every payment in it once. */
 export const isGood = ({ agree, lost, twice }: Result): boolean => agree && lost === 0 && twice === 0
+
+/** Why it does not; undefined when it does. */
+export const problem = ({ agree, lost, twice }: Result): string | undefined => {
+  const problems = [
+    ...agree ? [] : ["the nodes have different hashes for one ledger"],
+    ...lost === 0 ? [] : [`${plural(lost, "payment")} lost`],
+    ...twice === 0 ? [] : [`${plural(twice, "payment")} in two ledgers`]
+  ]
+  return problems.length === 0 ? undefined : problems.join(", ")
+}
 
 const ledgerText = (nodes: number, { agree, hash = "", inStep, ledger }: Result): Line =>
   !agree

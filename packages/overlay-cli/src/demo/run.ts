@@ -37,6 +37,8 @@ const SETTLE_MILLIS = 2500
 export interface Options {
   readonly nodes: number
   readonly port: number
+  /** The port of the first node's operator, the next one for the second, and so on; 0 takes free ones, undefined none. */
+  readonly adminPort: number | undefined
   /** Payments per second. */
   readonly tps: number
   /** Whether every link carries as many messages as flow control lets through. */
@@ -57,10 +59,17 @@ const memory = (): Report.Memory => {
 
 const passphrase = passphrases[Network.NETWORK]
 
-const listeningJson = ({ address, identity, known, seed }: Network.DemoNode, directory: Directory.Directory) => ({
+const adminUrl = (port: number | undefined): string | undefined =>
+  port === undefined ? undefined : `http://127.0.0.1:${port}/`
+
+const listeningJson = (
+  { address, adminPort, identity, known, seed }: Network.DemoNode,
+  directory: Directory.Directory
+) => ({
   event: "listening",
   node: identity.nodeId,
   address: address.key,
+  admin: adminUrl(adminPort),
   network: passphrase,
   known,
   seed: seed?.key,
@@ -88,11 +97,12 @@ const listeningLines = (nodes: ReadonlyArray<Network.DemoNode>, directory: Direc
   const first = nodes[0]?.address.key ?? ""
   return [
     [bold(`${plural(nodes.length, "node")} on "${passphrase}"`), dim("; Ctrl-C ends it")],
-    ...nodes.map(({ address, identity, known }): Line => [
+    ...nodes.map(({ address, adminPort, identity, known }): Line => [
       "  ",
       bold(short(identity.nodeId)),
       dim(identity.nodeId.slice(5)),
       ` listens on ${address.key}`,
+      adminPort === undefined ? "" : `, answers on ${adminUrl(adminPort)}`,
       known === 0 ? "" : dim(`, knows ${plural(known, "address", "addresses")}`)
     ]),
     ...knowledge(nodes, directory),
@@ -172,7 +182,8 @@ export const run = Effect.fnUntraced(
     const books = new Ledgers(options.nodes)
     const directory = yield* Directory.open(options.directory, options.nodes)
     const hooks = hooksOf(journal, books, drops, now)
-    const nodes = yield* Network.start({ places: directory.nodes, port: options.port, hooks })
+    const { adminPort, port } = options
+    const nodes = yield* Network.start({ places: directory.nodes, port, adminPort, hooks })
     yield* directory.save(nodes.map(({ address }) => address.port))
     yield* json
       ? screen.json(nodes.map((node) => listeningJson(node, directory)))
@@ -196,11 +207,11 @@ export const run = Effect.fnUntraced(
       return Effect.andThen(journal.flush, screen.isTerminal ? screen.status(line) : screen.print([line]))
     })
     const table = Effect.suspend(() => Effect.andThen(journal.flush, screen.print(Report.nodeLines(observe()))))
-    let isGood = true
+    let problem: string | undefined
     const summary = Effect.suspend(() => {
       journal.close()
       const result = { nodes, journal, drops, first, last: observe(), peak }
-      isGood = Report.isGood(result.last)
+      problem = Report.problem(result.last)
       return screen.status(undefined).pipe(
         Effect.andThen(journal.flush),
         Effect.andThen(json ? screen.json([Report.summaryJson(result)]) : screen.print(Report.summaryLines(result)))
@@ -222,7 +233,7 @@ export const run = Effect.fnUntraced(
       Effect.never
     ], { concurrency: "unbounded", discard: true })
     const isSettled = () => {
-      const { inStep, underWay } = books.result(now())
+      const { inStep, underWay } = books.result()
       return inStep && underWay === 0
     }
     const untilSettled = Effect.repeat(Effect.sleep(FLUSH_MILLIS), { while: () => Effect.sync(() => !isSettled()) })
@@ -236,12 +247,19 @@ export const run = Effect.fnUntraced(
     })
     // The peers are still there, so that their numbers are.
     yield* Effect.ensuring(main, summary)
-    return isGood ? ExitCode.Ok as ExitCode : ExitCode.Bug
+    if (problem === undefined) return ExitCode.Ok as ExitCode
+    yield* screen.note([[red("error"), `: the demo did not show what it is to show: ${problem}`]])
+    return ExitCode.Bug as ExitCode
   },
   Effect.catchTags({
     DirectoryError: ({ path, problem }) => refuse(`cannot use ${path}: ${problem}`, "Choose another --dir."),
     TransportError: ({ detail }) =>
-      refuse(`cannot listen: ${detail}`, "Choose another --port, or 0 for any that is free.")
+      refuse(`cannot listen: ${detail}`, "Choose another --port, or 0 for any that is free."),
+    ServeError: ({ cause }) =>
+      refuse(
+        `cannot listen for the operator: ${cause instanceof Error ? cause.message : String(cause)}`,
+        "Choose another --admin-port, or --admin for any that is free."
+      )
   }),
   Effect.provide(NodeOverlayCrypto.layer)
 )

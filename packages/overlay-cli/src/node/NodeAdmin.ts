@@ -1,5 +1,5 @@
 /**
- * The operator's commands over HTTP, on the loopback address only.
+ * The operator's commands, health, metrics and events over HTTP, on the loopback address only.
  *
  * Whoever can open a connection to the port can command the node, so nothing but GET from this machine is answered, and
  * nothing that a web page could have sent: a page of another site that is open in a browser on this machine can make it
@@ -7,10 +7,9 @@
  * it reaches the node.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import type { BanList } from "@stellar-overlay/overlay/BanList"
-import type { LocalNode } from "@stellar-overlay/overlay/LocalNode"
-import type { Overlay } from "@stellar-overlay/overlay/Overlay"
+import type { NodeServices } from "@stellar-overlay/overlay/NodeOverlay"
 import * as OverlayAdmin from "@stellar-overlay/overlay/OverlayAdmin"
+import { escapeJson } from "@stellar-overlay/overlay/OverlayEventJson"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Effect from "effect/Effect"
 import type { ServeError } from "effect/http/HttpServerError"
@@ -19,6 +18,9 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
+import { escape } from "../render/escape.ts"
+import * as Operations from "./operations.ts"
+import { refuse, respondText } from "./responses.ts"
 
 /** Where stellar-core listens for its operator. */
 export const DEFAULT_PORT = 11626
@@ -33,7 +35,7 @@ export const REQUEST_MILLIS = 5000
 export const MAX_CONNECTIONS = 16
 
 /** What an admin port may be asked for. */
-export interface Options {
+export interface Options extends Operations.Options {
   /** 0 takes any free port. */
   readonly port: number
 }
@@ -59,10 +61,7 @@ const isOurName = (host: string | undefined): boolean => {
   return Result.isSuccess(address) && (address.success.isLocalhost || address.success.host === "localhost")
 }
 
-const refuse = (status: number, text: string) =>
-  HttpServerResponse.text(`${text}\n`, { status, headers: { connection: "close" } })
-
-const respond = Effect.gen(function*() {
+const respond = Effect.fnUntraced(function*(operations: Operations.Operations) {
   const { headers, method, url } = yield* HttpServerRequest
   if (method !== "GET") {
     return HttpServerResponse.setHeader(refuse(405, "Only GET is answered here"), "allow", "GET")
@@ -72,23 +71,28 @@ const respond = Effect.gen(function*() {
   const isFromPage = headers["origin"] !== undefined ||
     (site !== undefined && site !== "none" && site !== "same-origin")
   if (isFromPage || !isOurName(headers["host"])) return refuse(403, "Not for the pages of other sites")
+  const own = operations.respond(url, headers["accept"])
+  if (own !== undefined) return own
   const { body, contentType, status } = yield* OverlayAdmin.handle(url)
-  return HttpServerResponse.text(body, { status, contentType, headers: { connection: "close" } })
+  // Versions of peers are in the one, and what was asked for in the other.
+  const safe = contentType === "application/json" ? escapeJson(body) : body.split("\n").map(escape).join("\n")
+  return respondText(safe, contentType, status)
 })
 
 /** Serves until the scope closes, and gives the port. */
 export const serve = Effect.fnUntraced(function*(
   options: Options
-): Effect.fn.Return<number, ServeError, Overlay | BanList | LocalNode | Scope.Scope> {
+): Effect.fn.Return<number, ServeError, NodeServices | Scope.Scope> {
+  const operations = yield* Operations.make(options)
   const node = makeServer()
   const server = yield* NodeHttpServer.make(() => node, {
     host: "127.0.0.1",
     port: options.port,
     gracefulShutdownTimeout: 0
   })
-  yield* server.serve(respond)
-  // The first to run of all finalizers: none waits for somebody who sends slowly.
-  yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
+  yield* server.serve(respond(operations))
+  // The first to run of all finalizers: streams are ended, and then nobody is waited for who reads or sends slowly.
+  yield* Effect.addFinalizer(() => Effect.andThen(operations.close, Effect.sync(() => node.closeAllConnections())))
   const address = node.address()
   return typeof address === "object" && address !== null ? address.port : options.port
 })

@@ -1,10 +1,12 @@
 /** A node from its first line to its goodbye. */
 import { BanList } from "@stellar-overlay/overlay/BanList"
 import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
+import * as LogLimiter from "@stellar-overlay/overlay/LogLimiter"
 import { NodeIdentity, type NodeSeedError } from "@stellar-overlay/overlay/NodeIdentity"
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
 import { Overlay } from "@stellar-overlay/overlay/Overlay"
 import { passphrases, type Values } from "@stellar-overlay/overlay/OverlayConfig"
+import type { HealthThresholds } from "@stellar-overlay/overlay/OverlayHealth"
 import { OverlayHost } from "@stellar-overlay/overlay/OverlayHost"
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
 import type { StorageAlert } from "@stellar-overlay/overlay/StorageError"
@@ -14,6 +16,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -40,6 +43,8 @@ export interface Options {
   readonly host: HostName
   /** Undefined for none. */
   readonly adminPort: number | undefined
+  /** When the node counts as unready, where that is not the default. */
+  readonly health: Partial<HealthThresholds>
   /** Undefined runs until somebody ends it. */
   readonly seconds: number | undefined
   readonly json: boolean
@@ -76,7 +81,7 @@ const started = (built: Built, options: Options, adminPort: number | undefined) 
     [bold(nodeId)],
     field("network", named ?? config.networkPassphrase),
     field("listens", address === undefined ? "no" : `on ${address.key}`),
-    field("admin", admin === undefined ? "no" : `${admin}info, ${admin}peers`),
+    field("admin", admin === undefined ? "no" : `${admin}peers, /readyz, /metrics, /events`),
     field("host", options.host),
     field(
       "knows",
@@ -147,7 +152,7 @@ const refuse = Effect.fnUntraced(function*(problem: string, hint: string) {
 })
 
 /** Shows what happens until the end of the scope. */
-const watch = Effect.fnUntraced(function*(built: Built, json: boolean) {
+const watch = Effect.fnUntraced(function*(built: Built, json: boolean, log: LogLimiter.LogLimiter) {
   const screen = yield* Screen
   const clock = yield* Clock.Clock
   const say = (line: Line, object: { readonly event: string }, more: ReadonlyArray<Line> = []) => {
@@ -160,7 +165,8 @@ const watch = Effect.fnUntraced(function*(built: Built, json: boolean) {
   const hinted = new Set<unknown>()
   const events = Stream.runForEach(Context.get(built, Overlay).events, (event) => {
     const shown = Event.show(event)
-    if (shown === undefined) return Effect.void
+    // Peers decide how much happens, but not how much is written about it.
+    if (shown === undefined || !log.offer("event")) return Effect.void
     const { reason } = shown.object
     const hint = shown.hint === undefined || hinted.has(reason) ? [] : [shown.hint]
     hinted.add(reason)
@@ -195,13 +201,18 @@ export const run = Effect.fnUntraced(
     const { json, seconds } = options
     const screen = yield* Screen
     const values = yield* Settings.load(options.flags, options.config)
-    const built = yield* build(options, values)
+    const log = yield* LogLimiter.make()
+    const loggers = new Set([...yield* Logger.CurrentLoggers].map(log.limit))
+    const built = yield* Effect.provideService(build(options, values), Logger.CurrentLoggers, loggers)
     const adminPort = options.adminPort === undefined
       ? undefined
-      : yield* Effect.provideContext(NodeAdmin.serve({ port: options.adminPort }), built)
+      : yield* Effect.provideContext(NodeAdmin.serve({ port: options.adminPort, log, health: options.health }), built)
+        .pipe(
+          Effect.provideService(Logger.CurrentLoggers, loggers)
+        )
     const { lines, object } = started(built, options, adminPort)
     yield* json ? screen.json([object]) : screen.print([...lines, []])
-    const watching = watch(built, json)
+    const watching = watch(built, json, log)
     yield* (seconds === undefined ? watching : Effect.timeoutOption(watching, seconds * 1000)).pipe(
       Effect.ensuring(screen.status(undefined))
     )

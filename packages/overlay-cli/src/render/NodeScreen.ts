@@ -14,6 +14,7 @@ export interface Stream {
   off(event: "drain" | "close", listener: () => void): unknown
   readonly destroyed: boolean
   readonly columns?: number | undefined
+  readonly rows?: number | undefined
   readonly isTTY?: boolean | undefined
 }
 
@@ -25,8 +26,10 @@ export interface Options {
 
 /** A width of 0 is what terminals say that do not know. */
 const FALLBACK_COLUMNS = 80
+const FALLBACK_ROWS = 24
 
-const CLEAR_LINE = "\r\x1b[K"
+/** Takes away the last rows of what was written: the cursor is at the end of the lowest. */
+const clear = (rows: number): string => rows <= 1 ? "\r\x1b[K" : `\x1b[${rows - 1}A\r\x1b[J`
 
 /** Colours are for terminals, unless NO_COLOR is set or the terminal is dumb. */
 export const wantsColors = (stream: Stream, env: Options["env"]): boolean =>
@@ -58,17 +61,29 @@ export const make = ({ env, stderr, stdout }: Options): Screen => {
   const colors = wantsColors(stdout, env)
   const errorColors = wantsColors(stderr, env)
   const columns = () => isTerminal ? stdout.columns || FALLBACK_COLUMNS : Number.POSITIVE_INFINITY
-  let status: Line | undefined
+  const rows = () => isTerminal ? stdout.rows || FALLBACK_ROWS : Number.POSITIVE_INFINITY
+  let shown: ReadonlyArray<Line> = []
+  let drawn = 0
 
-  /** The live line is always the last: taken away before other output, and put back after it. */
+  /** The live lines are always the last: taken away before other output, and put back after it. */
   const around = (text: string): string => {
-    if (status === undefined) return text
-    return `${CLEAR_LINE}${text}${render(status, { colors, columns: columns() - 1 })}`
+    const fitting = shown.slice(0, rows() - 1)
+    const before = drawn + fitting.length === 0 ? "" : clear(drawn)
+    drawn = fitting.length
+    return before + text + fitting.map((line) => render(line, { colors, columns: columns() - 1 })).join("\n")
   }
+
+  const live = (lines: ReadonlyArray<Line>): Effect.Effect<void> =>
+    !isTerminal ? Effect.void : Effect.suspend(() => {
+      const none = shown.length === 0 && lines.length === 0
+      shown = lines
+      return none ? Effect.void : write(stdout, around(""))
+    })
 
   return {
     isTerminal,
     columns,
+    rows,
     print: (lines, options) =>
       lines.length === 0 ? Effect.void : Effect.suspend(() => {
         const cut = options?.cut === true && isTerminal ? columns() : undefined
@@ -85,12 +100,7 @@ export const make = ({ env, stderr, stdout }: Options): Screen => {
         const text = lines.map((line) => `${render(line, { colors: errorColors })}\n`).join("")
         return write(stderr, stderr.isTTY === true ? around(text) : text)
       }),
-    status: (line) =>
-      !isTerminal ? Effect.void : Effect.suspend(() => {
-        const before = status
-        status = line
-        if (line !== undefined) return write(stdout, around(""))
-        return before === undefined ? Effect.void : write(stdout, CLEAR_LINE)
-      })
+    status: (line) => live(line === undefined ? [] : [line]),
+    live
   }
 }

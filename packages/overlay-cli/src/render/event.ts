@@ -1,10 +1,11 @@
-/** What happened to a peer, for people and for programs. */
+/** What happened to peers and to the node, for people and for programs. */
 import * as DropReason from "@stellar-overlay/overlay/DropReason"
 import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import type { Role } from "@stellar-overlay/overlay/protocol/Handshake"
 import { short } from "@stellar-overlay/overlay/wire/NodeId"
 import * as Drop from "./drop.ts"
-import { bold, dim, green, type Line, yellow } from "./Line.ts"
+import { bold, dim, green, type Line, red, yellow } from "./Line.ts"
+import { millis } from "./units.ts"
 
 export interface Shown {
   readonly line: Line
@@ -54,6 +55,67 @@ export const show = (event: OverlayEvent): Shown | undefined => {
         }
       }
     }
+    case "NodeBanned": {
+      const { id, reason, untilMillis } = event
+      const until = untilMillis === undefined ? undefined : new Date(untilMillis).toISOString()
+      return {
+        line: [
+          yellow("banned"),
+          " ",
+          bold(short(id)),
+          until === undefined ? " for good" : ` until ${until}`,
+          ...reason === "" ? [] : [`: ${reason}`]
+        ],
+        hint: undefined,
+        object: { event: "banned", peer: id, until, reason }
+      }
+    }
+    case "NodeUnbanned": {
+      const { cause, id } = event
+      return {
+        line: [green("unbanned"), " ", bold(short(id)), cause === "ended" ? ": the ban is over" : ""],
+        hint: undefined,
+        object: { event: "unbanned", peer: id, cause }
+      }
+    }
+    case "SyncLost":
+      return {
+        line: [yellow("out of sync"), ` at ledger ${event.ledgerSeq}`],
+        hint: undefined,
+        object: { event: "syncLost", ledger: event.ledgerSeq }
+      }
+    case "SyncRegained":
+      return {
+        line: [
+          green("in sync"),
+          ` at ledger ${event.ledgerSeq}`,
+          event.millis === undefined ? "" : ` after ${millis(event.millis)}`
+        ],
+        hint: undefined,
+        object: { event: "syncRegained", ledger: event.ledgerSeq, millis: event.millis }
+      }
+    case "ListenerFailed":
+      return {
+        line: [red("listener"), ` on ${event.address.key} failed: ${event.detail}`],
+        hint: ["Nobody can connect any more; restart the node."],
+        object: { event: "listenerFailed", address: event.address.key, detail: event.detail }
+      }
+    case "SurveyPhaseChanged": {
+      const { nonce, phase, surveyorId } = event
+      const by: Line = surveyorId === undefined ? [] : [" of ", bold(short(surveyorId))]
+      return {
+        line: [dim("survey"), ...by, `: ${phase.toLowerCase()}`],
+        hint: undefined,
+        object: { event: "survey", phase, nonce, surveyor: surveyorId }
+      }
+    }
+    case "EventsSuppressed":
+    case "EventsLost":
+      return {
+        line: [yellow("missed"), ` ${event.count} events`, event._tag === "EventsLost" ? "" : ` ${event.kind}`],
+        hint: undefined,
+        object: { event: "missed", count: event.count, kind: event._tag === "EventsLost" ? undefined : event.kind }
+      }
     default:
       return undefined
   }

@@ -49,6 +49,12 @@ export interface Variant {
   readonly victim: VictimOptions
   /** The reason with which the victim must end the connection; undefined when it must not. */
   readonly drop: DropTag | undefined
+  /** Takes longer than `SLOW_MILLIS`, so that it is left out where time is real and short. */
+  readonly slow: boolean
+  /** Holds for this implementation's defaults; stellar-core, or another overlay version, may rightly do otherwise. */
+  readonly strict: boolean
+  /** Needs a victim that has nothing to say of its own accord, which a node on a network always has. */
+  readonly quiet: boolean
   /** The attack as the wire shows it. */
   readonly run: (peer: PeerScript) => Script<unknown>
 }
@@ -77,6 +83,10 @@ export interface Case {
   readonly drop?: DropTag | undefined
   readonly attacker?: PeerScriptOptions | undefined
   readonly victim?: VictimOptions | undefined
+  /** See `Variant`; false unless given. */
+  readonly slow?: boolean | undefined
+  readonly strict?: boolean | undefined
+  readonly quiet?: boolean | undefined
   /** The roles in which the attacker tries this case; those of the attack unless given. */
   readonly roles?: ReadonlyArray<Role> | undefined
 }
@@ -96,6 +106,14 @@ export const bothRoles: ReadonlyArray<Role> = ["initiator", "acceptor"]
  * @since 0.1.0
  */
 export const AT_ONCE = 1
+
+/**
+ * The longest, in milliseconds of the victim's time, that a variant may take without being called slow.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const SLOW_MILLIS = 8000
 
 /**
  * Makes an attack from its parameters: each case becomes a variant per role (`initiator` alone unless given).
@@ -119,7 +137,18 @@ export const attack = <C extends Case>(options: {
       attacker: { ...parameters.attacker, role },
       victim: parameters.victim ?? {},
       drop: parameters.drop,
+      slow: parameters.slow ?? false,
+      strict: parameters.strict ?? false,
+      quiet: parameters.quiet ?? false,
       run: (peer) => options.run(peer, parameters)
     }))
   })
 })
+
+/**
+ * Whether a variant says anything about what its victim is like, so that it needs one that is made for it.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const needsVictim = ({ victim }: Variant): boolean => Object.values(victim).some((value) => value !== undefined)

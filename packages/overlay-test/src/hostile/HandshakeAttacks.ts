@@ -135,6 +135,8 @@ export const h9 = attack({
   ] as const).map(([overlayMinVersion, overlayVersion, fits]) => ({
     name: `${overlayMinVersion} to ${overlayVersion}`,
     drop: fits ? undefined : "WrongProtocolVersion" as const,
+    // Another node has another window; where the least is above the greatest, it fits none.
+    strict: overlayMinVersion <= overlayVersion && overlayVersion !== 0 && overlayVersion !== 42,
     attacker: { hello: { overlayMinVersion, overlayVersion } },
     hello: {},
     text: "wrong protocol version"

@@ -35,18 +35,17 @@ const spam = function*(
   if (heard !== answered) throw peer.failure(`${answered} answers to ${asked} questions`, `${heard} came`)
 }
 
-const isDontHave = (itemType: number) => (message: StellarMessage): boolean =>
-  message._tag === "DontHave" && message.itemType === itemType
+const isDontHave = (itemType: number) => (message: StellarMessage | undefined): boolean =>
+  message?._tag === "DontHave" && message.itemType === itemType
+
+interface Spam {
+  readonly question: () => StellarMessage
+  readonly isAnswer: (message: StellarMessage) => boolean
+  readonly window: number
+}
 
 /** Asks more than it may, waits for the next window, asks again. */
-const spamTwice = function*(
-  peer: PeerScript,
-  { isAnswer, question, window }: {
-    readonly question: () => StellarMessage
-    readonly isAnswer: (message: StellarMessage) => boolean
-    readonly window: number
-  }
-): Script {
+const spamTwice = function*(peer: PeerScript, { isAnswer, question, window }: Spam): Script {
   yield* peer.handshake()
   yield* peer.say(SendMoreExtended.make({ numMessages: 200, numBytes: 300_000 }))
   yield* spam(peer, question, window, isAnswer, window)
@@ -59,23 +58,52 @@ const spamTwice = function*(
 }
 
 /**
+ * Asks three times what it may, at a node whose window may be shorter, because its ledgers are. A question of another
+ * kind, which has a limit of its own, says when all answers are there.
+ */
+const spamOnce = function*(
+  peer: PeerScript,
+  { fence, isAnswer, isFence, question, window }: Spam & {
+    readonly fence: StellarMessage
+    readonly isFence: (message: StellarMessage | undefined) => boolean
+  }
+): Script {
+  yield* peer.handshake()
+  const count = function*(asked: number): Script<number> {
+    const from = peer.heard.length
+    yield* peer.sayAll([...repeated(asked, question), fence])
+    yield* peer.expect(({ message }) => isFence(message))
+    return peer.heard.slice(from).filter(({ message }) => message !== undefined && isAnswer(message)).length
+  }
+  const answered = yield* count(3 * window)
+  if (answered === 0 || answered > window) throw peer.failure(`1 to ${window} answers`, `${answered} came`)
+  const more = yield* count(window)
+  if (more !== 0) throw peer.failure("no more answers in this window", `${more} came`)
+}
+
+const TX_SET = MessageType.GeneralizedTxSet
+const QUORUM_SET = MessageType.ScpQuorumSet
+
+/**
  * Asks for transaction sets without end.
  *
  * @category attacks
  * @since 0.1.0
  */
-export const q1 = attack({
-  id: "Q1",
-  title: "300 GET_TX_SET per 60 s are answered, more are ignored in silence",
-  roles: bothRoles,
-  cases: [{
-    name: "for one it does not have",
-    question: () => GetTxSet.make(query),
-    isAnswer: isDontHave(MessageType.GeneralizedTxSet),
-    window: 300
-  }],
-  run: spamTwice
-})
+export const q1: Attack = (() => {
+  const asks = { question: () => GetTxSet.make(query), isAnswer: isDontHave(TX_SET), window: 300 }
+  const fence = { fence: GetScpQuorumSet.make(query), isFence: isDontHave(QUORUM_SET) }
+  return attack({
+    id: "Q1",
+    title: "300 GET_TX_SET per 60 s are answered, more are ignored in silence",
+    roles: bothRoles,
+    cases: [
+      { name: "for one it does not have, in one window", windows: 1 },
+      { name: "for one it does not have, in two windows", windows: 2, slow: true }
+    ],
+    run: (peer, { windows }) => windows === 1 ? spamOnce(peer, { ...asks, ...fence }) : spamTwice(peer, asks)
+  })
+})()
 
 /**
  * Asks for SCP state without end. The answer, if there is one, is no reply that can be told apart: what is counted is
@@ -88,7 +116,7 @@ export const q2 = attack({
   id: "Q2",
   title: "10 GET_SCP_STATE per 60 s are heard, more are ignored in silence",
   roles: bothRoles,
-  cases: [{ name: "two windows", victim: { answers: "deliver" as const } }],
+  cases: [{ name: "two windows", slow: true, victim: { answers: "deliver" as const } }],
   *run(peer) {
     yield* peer.handshake()
     yield* peer.sayAll(repeated(1000, () => GetScpState.make({ ledgerSeq: 0 })))
@@ -106,18 +134,20 @@ export const q2 = attack({
  * @category attacks
  * @since 0.1.0
  */
-export const q3 = attack({
-  id: "Q3",
-  title: "300 GET_SCP_QUORUMSET per 60 s are answered, more are ignored in silence",
-  roles: bothRoles,
-  cases: [{
-    name: "for one it does not have",
-    question: () => GetScpQuorumSet.make(query),
-    isAnswer: isDontHave(MessageType.ScpQuorumSet),
-    window: 300
-  }],
-  run: spamTwice
-})
+export const q3: Attack = (() => {
+  const asks = { question: () => GetScpQuorumSet.make(query), isAnswer: isDontHave(QUORUM_SET), window: 300 }
+  const fence = { fence: GetTxSet.make(query), isFence: isDontHave(TX_SET) }
+  return attack({
+    id: "Q3",
+    title: "300 GET_SCP_QUORUMSET per 60 s are answered, more are ignored in silence",
+    roles: bothRoles,
+    cases: [
+      { name: "for one it does not have, in one window", windows: 1 },
+      { name: "for one it does not have, in two windows", windows: 2, slow: true }
+    ],
+    run: (peer, { windows }) => windows === 1 ? spamOnce(peer, { ...asks, ...fence }) : spamTwice(peer, asks)
+  })
+})()
 
 /**
  * All of them.

@@ -20,9 +20,12 @@ const trickle = function*(peer: PeerScript, bytes: Uint8Array, pauseMillis: numb
   }
 }
 
-/** The connection ends without a word, at that moment at the latest. */
-const endsBy = (peer: PeerScript, millis: number) =>
-  peer.expectClosed({ within: Math.max(0, millis - peer.now.millis) + AT_ONCE, error: "silent" })
+/** The connection ends without a word, at that moment at the latest, however long this side took to notice. */
+const endsBy = function*(peer: PeerScript, millis: number): Script {
+  const { at } = yield* peer.expectClosed({ within: Math.max(0, millis - peer.now.millis) + AT_ONCE, error: "silent" })
+  const latest = millis + AT_ONCE + (peer.options.slackMillis ?? 0)
+  if (at > latest) throw peer.failure(`the end at ${Math.round(latest)} ms at the latest`, peer.endingText)
+}
 
 /**
  * Slowloris: the handshake arrives byte by byte and never in time. The deadline is one, from the start.
@@ -193,11 +196,11 @@ export const t8 = attack<Case & { rate: number }>({
   id: "T8",
   title: "a body slower than 8 KiB/s ends it after its grace of 10 s",
   cases: [
-    { name: "nothing after the mark", drop: "SlowBody", rate: 0, roles: bothRoles },
-    { name: "1 KiB/s", drop: "SlowBody", rate: 1024 },
-    { name: "4 KiB/s", drop: "SlowBody", rate: 4096 },
-    { name: "8 KiB/s is fast enough", rate: 8192 },
-    { name: "the rule turned off", rate: 1024, victim: { config: { minimumBodyBytesPerSecond: 0 } } }
+    { name: "nothing after the mark", drop: "SlowBody", rate: 0, roles: bothRoles, slow: true, strict: true },
+    { name: "1 KiB/s", drop: "SlowBody", rate: 1024, slow: true, strict: true },
+    { name: "4 KiB/s", drop: "SlowBody", rate: 4096, slow: true, strict: true },
+    { name: "8 KiB/s is fast enough", rate: 8192, slow: true },
+    { name: "the rule turned off", rate: 1024, victim: { config: { minimumBodyBytesPerSecond: 0 } }, slow: true }
   ],
   *run(peer, { drop, rate }) {
     yield* peer.handshake()
@@ -313,9 +316,9 @@ export const t12 = attack({
   title: "a peer that reads nothing is a straggler after 120 s",
   roles: bothRoles,
   cases: [
-    { name: "transactions of 1 KB", drop: "Straggling", victim: { sends: () => endless(1024) } },
-    { name: "transactions of 100 KB", drop: "Straggling", victim: { sends: () => endless(102_400) } },
-    { name: "nothing to read but pings is not held against it" }
+    { name: "transactions of 1 KB", drop: "Straggling", victim: { sends: () => endless(1024) }, slow: true },
+    { name: "transactions of 100 KB", drop: "Straggling", victim: { sends: () => endless(102_400) }, slow: true },
+    { name: "nothing to read but pings is not held against it", slow: true, quiet: true }
   ],
   *run(peer, { drop }) {
     yield* peer.handshake()

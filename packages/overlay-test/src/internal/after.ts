@@ -9,7 +9,8 @@ export interface TimerClock extends Clock.Clock {
   readonly afterUnsafe: (millis: number, fire: () => void) => () => void
 }
 
-const isTimerClock = (clock: Clock.Clock): clock is TimerClock => "afterUnsafe" in clock
+/** Whether a clock is a world's. */
+export const isTimerClock = (clock: Clock.Clock): clock is TimerClock => "afterUnsafe" in clock
 
 /** The fiber's monotonic time, in milliseconds. */
 export const monotonicMillis = (fiber: Fiber.Fiber<unknown, unknown>): number =>

@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import type * as Scheduler from "effect/Scheduler"
 import type { World } from "../World.ts"
 import type { TimerClock } from "./after.ts"
-import { ReadyQueue } from "./readyQueue.ts"
+import { FiberBook } from "./fiberBook.ts"
+import { type Exploration, type Lane, ReadyQueue } from "./readyQueue.ts"
 import { SeededRandom } from "./seededRandom.ts"
 import { TimerHeap } from "./timerHeap.ts"
 import { TraceHash } from "./traceHash.ts"
@@ -16,6 +17,7 @@ const worldOf = (engine: Engine): World["Service"] => ({
   random: (name) => engine.random(name),
   jumpWallClock: (millis) => Effect.sync(() => engine.jumpWallClock(millis)),
   note: (event) => engine.note(event),
+  opened: (kind) => engine.opened(kind),
   get millis() {
     return engine.millis
   },
@@ -26,6 +28,25 @@ const worldOf = (engine: Engine): World["Service"] => ({
     return engine.trace.toString()
   }
 })
+
+/** A fiber's own way into the queue. */
+class LaneDispatcher implements Scheduler.SchedulerDispatcher {
+  private readonly engine: Engine
+  private readonly lane: Lane
+
+  constructor(engine: Engine, lane: Lane) {
+    this.engine = engine
+    this.lane = lane
+  }
+
+  scheduleTask(task: () => void, priority: number): void {
+    this.engine.ready.add(task, priority, this.lane)
+  }
+
+  flush(): void {
+    this.engine.flush()
+  }
+}
 
 /**
  * Everything one run of a world owns: the scheduler, the clock, the generators and the trace. It lives as long as the
@@ -42,26 +63,35 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
   readonly ready: ReadyQueue
   readonly timers = new TimerHeap()
   readonly trace = new TraceHash()
+  readonly fibers = new FiberBook()
+  /** What was opened and not closed, by kind. */
+  readonly open = new Map<string, number>()
   millis = 0
   steps = 0
   private wallOffset: number
   private readonly randoms = new Map<string, SeededRandom>()
 
-  constructor(options: { readonly seed: string; readonly startUnixMillis: number }) {
+  constructor(options: {
+    readonly seed: string
+    readonly startUnixMillis: number
+    readonly exploration: Exploration
+  }) {
     this.seed = options.seed
     this.wallOffset = options.startUnixMillis
-    this.ready = new ReadyQueue(this.random("World/scheduler"))
+    this.ready = new ReadyQueue(this.random("World/scheduler"), options.exploration)
     this.clock = this.makeClock()
     this.world = worldOf(this)
   }
 
   shouldYield(fiber: Parameters<Scheduler.Scheduler["shouldYield"]>[0]): boolean {
+    this.fibers.note(fiber)
     return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
   }
 
-  /** Every fiber asks for a dispatcher; all of them share this one queue. */
+  /** Every fiber asks for a dispatcher; all of them share one queue, in lanes of their own where that matters. */
   makeDispatcher(): Scheduler.SchedulerDispatcher {
-    return this
+    const lane = this.ready.lane()
+    return lane === undefined ? this : new LaneDispatcher(this, lane)
   }
 
   scheduleTask(task: () => void, priority: number): void {
@@ -101,6 +131,16 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
     if (typeof event === "string") this.trace.addText(event)
     else if (typeof event === "number") this.trace.addNumber(event)
     else this.trace.addBytes(event)
+  }
+
+  /** Something was opened that has to be closed; the function returned says that it was. */
+  opened(kind: string): () => void {
+    this.open.set(kind, (this.open.get(kind) ?? 0) + 1)
+    let isOpen = true
+    return () => {
+      if (isOpen) this.open.set(kind, (this.open.get(kind) ?? 0) - 1)
+      isOpen = false
+    }
   }
 
   /** Moves the wall clock and nothing else. */

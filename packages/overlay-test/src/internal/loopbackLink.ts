@@ -3,7 +3,20 @@ import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Direction, LoopbackConnection, LoopbackLink } from "../LoopbackTransport.ts"
-import { Pipe, type PipeOptions } from "./pipe.ts"
+import type { Duct } from "./pipe.ts"
+
+/**
+ * What a link is made of.
+ */
+export interface LinkOptions {
+  readonly id: number
+  readonly dialer: PeerAddress
+  readonly listener: PeerAddress
+  /** A direction; `onUnread` is for bytes that met a side that reads no more. */
+  readonly pipe: (link: Link, direction: Direction, onUnread: () => void) => Duct
+  /** Both ends are closed. */
+  readonly onClosed: () => void
+}
 
 /**
  * One loopback connection with both its ends.
@@ -15,25 +28,19 @@ export class Link implements LoopbackLink {
   readonly dialerEnd: LinkEnd
   readonly listenerEnd: LinkEnd
   readonly sever: Effect.Effect<void> = Effect.sync(() => this.break())
-  private readonly pipes: Readonly<Record<Direction, Pipe>>
+  private readonly pipes: Readonly<Record<Direction, Duct>>
   private readonly onClosed: () => void
   private open = 2
 
-  constructor(options: {
-    readonly id: number
-    readonly dialer: PeerAddress
-    readonly listener: PeerAddress
-    readonly pipe: (link: Link, direction: Direction) => Omit<PipeOptions, "onUnread">
-    /** Both ends are closed. */
-    readonly onClosed: () => void
-  }) {
-    const pipe = (direction: Direction) => new Pipe({ ...options.pipe(this, direction), onUnread: () => this.break() })
+  constructor(options: LinkOptions) {
+    const pipe = (direction: Direction) => options.pipe(this, direction, () => this.breakFrom(direction))
     this.id = options.id
     this.dialer = options.dialer
     this.listener = options.listener
     this.pipes = { toDialer: pipe("toDialer"), toListener: pipe("toListener") }
-    this.dialerEnd = new LinkEnd(this, options.listener, this.pipes.toDialer, this.pipes.toListener)
-    this.listenerEnd = new LinkEnd(this, options.dialer, this.pipes.toListener, this.pipes.toDialer)
+    const { toDialer, toListener } = this.pipes
+    this.dialerEnd = new LinkEnd(this, options.listener, toDialer, toListener, () => this.breakFrom("toDialer"))
+    this.listenerEnd = new LinkEnd(this, options.dialer, toListener, toDialer, () => this.breakFrom("toListener"))
     this.onClosed = options.onClosed
   }
 
@@ -53,6 +60,11 @@ export class Link implements LoopbackLink {
   break(): void {
     this.pipes.toDialer.break()
     this.pipes.toListener.break()
+  }
+
+  /** As by an RST of the side that reads this direction. */
+  breakFrom(_reads: Direction): void {
+    this.break()
   }
 
   endClosed(): void {
@@ -75,13 +87,13 @@ export class LinkEnd implements LoopbackConnection {
   readonly close: Effect.Effect<void>
   private closed = false
 
-  constructor(link: Link, remote: PeerAddress, inbound: Pipe, outbound: Pipe) {
+  constructor(link: Link, remote: PeerAddress, inbound: Duct, outbound: Duct, reset: () => void) {
     this.link = link
     this.remote = remote
     this.pull = inbound.pull
     this.write = (chunks) => outbound.write(chunks)
     this.end = outbound.end
-    this.reset = link.sever
+    this.reset = Effect.sync(reset)
     this.close = Effect.suspend(() => {
       if (this.closed) return Effect.void
       this.closed = true

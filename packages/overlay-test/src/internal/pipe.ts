@@ -1,11 +1,11 @@
 import { TransportError } from "@stellar-overlay/overlay/Transport"
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import type * as Scheduler from "effect/Scheduler"
-import { after, monotonicMillis } from "./after.ts"
+import { monotonicMillis } from "./after.ts"
 import type { SeededRandom } from "./seededRandom.ts"
+import { parkIn, type Waiter, wakeAll } from "./waiters.ts"
 
-type Bytes = Arr.NonEmptyReadonlyArray<Uint8Array>
+export type Bytes = Arr.NonEmptyReadonlyArray<Uint8Array>
 
 /** Bytes under way, and the monotonic millisecond at which they arrive. */
 interface Segment {
@@ -13,46 +13,24 @@ interface Segment {
   readonly at: number
 }
 
-/** A suspended fiber. Its own scheduler wakes it, so that a world decides the order and stacks do not grow. */
-interface Waiter {
-  readonly scheduler: Scheduler.SchedulerDispatcher
-  readonly resume: () => void
+export const closedHere = () => Effect.fail(new TransportError({ kind: "Closed", detail: "closed by this side" }))
+export const reset = () => Effect.fail(new TransportError({ kind: "Reset", detail: "ECONNRESET" }))
+
+/**
+ * One direction of a connection, from the side that writes to the side that reads.
+ */
+export interface Duct {
+  /** Bytes written and not yet pulled. */
+  readonly buffered: number
+  readonly pull: Effect.Effect<Bytes, TransportError>
+  readonly write: (chunks: Bytes) => Effect.Effect<void, TransportError>
+  readonly end: Effect.Effect<void>
+  readonly closeReader: () => void
+  readonly closeWriter: () => void
+  readonly break: () => void
+  readonly cork: () => void
+  readonly uncork: () => void
 }
-
-const noop = () => {}
-
-/** Waits until `wakeAll`, or for `millis` where given; an interrupted wait leaves the set. */
-const parkIn = (waiters: Set<Waiter>, millis?: number): Effect.Effect<void> =>
-  Effect.withFiber((fiber) =>
-    Effect.callback<void>((resume) => {
-      const waiter: Waiter = {
-        scheduler: fiber.currentDispatcher,
-        resume: () => {
-          cancelTimer()
-          resume(Effect.void)
-        }
-      }
-      waiters.add(waiter)
-      const cancelTimer = millis === undefined ? noop : after(fiber, millis, () => {
-        waiters.delete(waiter)
-        resume(Effect.void)
-      })
-      return Effect.sync(() => {
-        cancelTimer()
-        waiters.delete(waiter)
-      })
-    })
-  )
-
-const wakeAll = (waiters: Set<Waiter>): void => {
-  for (const waiter of waiters) {
-    waiters.delete(waiter)
-    waiter.scheduler.scheduleTask(waiter.resume, 0)
-  }
-}
-
-const closedHere = () => Effect.fail(new TransportError({ kind: "Closed", detail: "closed by this side" }))
-const reset = () => Effect.fail(new TransportError({ kind: "Reset", detail: "ECONNRESET" }))
 
 /**
  * How a pipe behaves.
@@ -77,7 +55,7 @@ export interface PipeOptions {
  * A write queues its whole unit at once and then waits until at most `capacity` bytes are left, as a socket does whose
  * buffer is the kernel's; so it holds `capacity` bytes and one unit per writing fiber at most.
  */
-export class Pipe {
+export class Pipe implements Duct {
   private readonly options: PipeOptions
   private segments: Array<Segment> = []
   private size = 0

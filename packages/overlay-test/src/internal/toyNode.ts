@@ -72,6 +72,8 @@ export class ToyNode {
   readonly outbox: Array<StellarMessage> = []
   readonly closed: Array<ClosedLedger> = []
   ledgerSeq = 1
+  /** When the last ledger closed, or this node began; monotonic. */
+  closedAt: number
   ledgerHash: Uint8Array
   /** Ledgers closed, transactions in them, jumps, transactions forgotten in jumps, statements that nobody signed. */
   ledgers = 0
@@ -85,6 +87,7 @@ export class ToyNode {
   constructor(options: ToyNodeOptions, now: Moment) {
     const { crypto, draw, identity, networkId, validators } = options
     this.options = options
+    this.closedAt = now.millis
     this.#validators = [...new Set(validators)].sort(NodeId.Order)
     const own = this.#validators.indexOf(identity.nodeId)
     this.#isValidator = own >= 0
@@ -385,6 +388,7 @@ export class ToyNode {
     )
     if (jumpedFrom === undefined && hex(txSet.previousLedgerHash) !== previous) this.diverged++
     this.ledgers++
+    this.closedAt = now.millis
     this.applied += transactions.length
     this.#behindSince = undefined
     this.closed.push({

@@ -17,6 +17,7 @@ export class TrapError extends Data.TaggedError("TrapError")<{
 const timeHint = "take time from Effect's Clock"
 const timerHint = "wait with Effect.sleep"
 const chanceHint = "take chance from Effect's Random, or random bytes from the crypto service"
+const promiseHint = "promises run when the world is over: use Effect, Deferred and Fiber"
 const orderHint = "let Effect's Scheduler decide the order: fork, or Effect.yieldNow"
 
 /** Modules whose exports are also patched, so that named imports of them are trapped. */
@@ -61,6 +62,7 @@ export const trapped: ReadonlyArray<string> = [
   "crypto.randomUUID",
   "process.hrtime",
   "process.hrtime.bigint",
+  "Promise",
   ...modules.flatMap(([name, _, keys]) => keys.map((key) => `${name}.${key}`))
 ]
 
@@ -134,7 +136,13 @@ export const installTraps = (options: {
     syncExports()
   }
 
+  // Promises come from async functions too, which call nothing that could be patched. The engine tells of each as it is
+  // made; throwing there would end the process, so the world is told and the code goes on.
+  const { promiseHooks } = builtin?.("node:v8") ?? {}
+  const stopWatching = promiseHooks?.onInit(() => options.onTrap(new TrapError({ api: "Promise", hint: promiseHint })))
+
   return () => {
+    stopWatching?.()
     for (let entry = patched.pop(); entry !== undefined; entry = patched.pop()) {
       if (entry.original === undefined) Reflect.deleteProperty(entry.target, entry.key)
       else Object.defineProperty(entry.target, entry.key, entry.original)

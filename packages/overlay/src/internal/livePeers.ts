@@ -34,10 +34,14 @@ export class LivePeers {
     return this.#live.values()
   }
 
-  register(handler: PeerHandler): Effect.Effect<void, never, Scope.Scope> {
+  /** Handlers hear of things in the order in which they are registered, but `first` before all others. */
+  register(handler: PeerHandler, first = false): Effect.Effect<void, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.suspend(() => {
+        const others = first ? [...this.#handlers] : []
+        for (const other of others) this.#handlers.delete(other)
         this.#handlers.add(handler)
+        for (const other of others) this.#handlers.add(other)
         return Effect.forEach([...this.values()], (peer) => this.#tell(peer, () => handler.connected?.(peer)), {
           discard: true
         })

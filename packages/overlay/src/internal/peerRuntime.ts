@@ -125,6 +125,12 @@ export class PeerRuntime {
     }
   }
 
+  /** Received bytes were handled since `began`, when so many messages had been read. */
+  turnEnded(began: Now, messagesRead: number): void {
+    const { options: { timers }, stats } = this.session
+    timers?.handling.turnEnded(this.now().millis - began.millis, stats.messagesRead - messagesRead)
+  }
+
   /** Waits until there is something to write and, after a read excepted, until this turn has queued all of it. */
   readonly untilOutput: Effect.Effect<void> = Effect.suspend(() => {
     this.outbox.close()
@@ -189,7 +195,10 @@ const read = Effect.fnUntraced(
           yield* runtime.readable.await
         }
         if (session.hasBacklog) {
-          session.process(runtime.now())
+          const now = runtime.now()
+          const before = session.stats.messagesRead
+          session.process(now)
+          runtime.turnEnded(now, before)
           runtime.afterRead()
           if (session.hasBacklog) yield* Effect.yieldNow
           continue
@@ -198,7 +207,9 @@ const read = Effect.fnUntraced(
       const chunks = yield* connection.pull
       if (session.dropReason !== undefined) continue
       const now = runtime.now()
+      const before = session.stats.messagesRead
       for (const chunk of chunks) session.receive(chunk, now)
+      runtime.turnEnded(now, before)
       runtime.afterRead()
     }
   },

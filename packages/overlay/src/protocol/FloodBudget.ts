@@ -49,11 +49,31 @@ export const MAX_SOROBAN_CARRY_OVER = 1
 export class FloodBudget {
   readonly #maxCarryOver: number
 
-  /** What the last round left over. */
+  /** What the last round left over, while none is under way; what is left of the round, while one is. */
   carryOver = 0
 
   constructor(maxCarryOver: number) {
     this.#maxCarryOver = maxCarryOver
+  }
+
+  /** Begins a round. `spend` what is advertised in it, then `end` it. */
+  begin(perRound: number): void {
+    this.carryOver += perRound
+  }
+
+  /** Whether the round has room for something that costs so much. */
+  allows(cost: number): boolean {
+    return cost <= this.carryOver
+  }
+
+  /** Takes the cost of something that the round had room for. */
+  spend(cost: number): void {
+    this.carryOver -= cost
+  }
+
+  /** Ends a round: what is left is carried over. A greater `atLeast` lifts the cap, for a transaction that costs more. */
+  end(atLeast = 0): void {
+    this.carryOver = Math.min(this.carryOver, Math.max(this.#maxCarryOver, atLeast))
   }
 
   /**
@@ -67,15 +87,15 @@ export class FloodBudget {
     readonly cost: (item: A) => number
     readonly compare: (a: A, b: A) => number
   }): Array<A> {
-    let left = perRound + this.carryOver
     const flushed: Array<A> = []
+    this.begin(perRound)
     for (const item of [...items].sort(options.compare)) {
       const cost = options.cost(item)
-      if (cost > left) break
-      left -= cost
+      if (!this.allows(cost)) break
+      this.spend(cost)
       flushed.push(item)
     }
-    this.carryOver = Math.min(left, this.#maxCarryOver)
+    this.end()
     return flushed
   }
 }

@@ -68,6 +68,8 @@ export interface FloodRateOptions {
   readonly txPeriodMillis: number
   /** FLOOD_SOROBAN_TX_PERIOD_MS. */
   readonly sorobanTxPeriodMillis: number
+  /** MAX_DEX_TX_OPERATIONS_IN_TX_SET: operations of transactions with offers or path payments; no limit by default. */
+  readonly maxDexTxOperations?: number | undefined
 }
 
 /**
@@ -116,8 +118,12 @@ export interface FloodLimits {
   readonly maxTxSetSize: number
   readonly advertPeriodMillis: number
   readonly demandPeriodMillis: number
+  readonly txPeriodMillis: number
+  readonly sorobanTxPeriodMillis: number
   /** Classic operations to advertise in a round of `txPeriodMillis`, without what is carried over. */
   readonly opsPerRound: number
+  /** How many of them may be of transactions with offers or path payments; undefined when that is not limited. */
+  readonly dexOpsPerRound: number | undefined
   /** Soroban transactions to advertise in a round of `sorobanTxPeriodMillis`. */
   readonly sorobanTxsPerRound: number
 }
@@ -172,6 +178,11 @@ export const make = (options: FloodRateOptions, ledger: FloodLedger): FloodLimit
     maxTxSetSize: ledger.maxTxSetSize,
     advertPeriodMillis: options.advertPeriodMillis,
     demandPeriodMillis: options.demandPeriodMillis,
+    txPeriodMillis: options.txPeriodMillis,
+    sorobanTxPeriodMillis: options.sorobanTxPeriodMillis,
+    dexOpsPerRound: options.maxDexTxOperations === undefined
+      ? undefined
+      : perPeriod(floodPerLedger(options.maxDexTxOperations, options.opRatePerLedger), options.txPeriodMillis),
     opsPerRound: perPeriod(floodPerLedger(ledger.maxTxSetSize, options.opRatePerLedger), options.txPeriodMillis),
     sorobanTxsPerRound: perPeriod(
       floodPerLedger(sorobanMax, options.sorobanRatePerLedger),

@@ -325,6 +325,16 @@ export class FlowControl {
     return this.#floodBytesLimit - this.#floodBytes
   }
 
+  /** Flood messages in process. */
+  get usedFloodMessages(): number {
+    return this.#floodMessages
+  }
+
+  /** Their bytes. */
+  get usedFloodBytes(): number {
+    return this.#floodBytes
+  }
+
   /** Free total capacity in messages. */
   get localMessages(): number {
     return this.#options.readingCapacity - this.#messages

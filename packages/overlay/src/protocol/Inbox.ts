@@ -37,6 +37,9 @@ export type Lane = "urgent" | "bulk"
 export interface Batch {
   readonly messages: NonEmptyReadonlyArray<StellarMessage>
   readonly receipt: CapacityReceipt
+  readonly lane: Lane
+  /** When the oldest message came, or one before it that was taken in an earlier batch of the same backlog. */
+  readonly since: number
 }
 
 /**
@@ -60,6 +63,8 @@ const isNonEmpty = (messages: Array<StellarMessage>): messages is [StellarMessag
 export class Inbox {
   #urgent: Array<StellarMessage> = []
   #bulk: Array<StellarMessage> = []
+  #urgentSince = 0
+  #bulkSince = 0
   /** Messages from the front of each lane that own their bytes. */
   #owned = 0
 
@@ -68,10 +73,15 @@ export class Inbox {
     return this.#urgent.length + this.#bulk.length
   }
 
-  /** Takes in a message that holds flow-control capacity. */
-  push(message: StellarMessage): void {
-    if (isBulk(message.type)) this.#bulk.push(message)
-    else this.#urgent.push(message)
+  /** Takes in a message that holds flow-control capacity, and came now. */
+  push(message: StellarMessage, now: number): void {
+    if (isBulk(message.type)) {
+      if (this.#bulk.length === 0) this.#bulkSince = now
+      this.#bulk.push(message)
+    } else {
+      if (this.#urgent.length === 0) this.#urgentSince = now
+      this.#urgent.push(message)
+    }
   }
 
   /**
@@ -109,6 +119,11 @@ export class Inbox {
     this.#owned = Math.max(0, this.#owned - messages.length)
     const receipt = new CapacityReceipt()
     for (const message of messages) receipt.add(message.size, isFlood(message))
-    return { messages, receipt }
+    return {
+      messages,
+      receipt,
+      lane: urgent ? "urgent" : "bulk",
+      since: urgent ? this.#urgentSince : this.#bulkSince
+    }
   }
 }

@@ -189,7 +189,10 @@ export class ItemFetcherTable<P, E> {
   stopFetchingOutsideRange(min: number, max: number, keep: number): Array<E> {
     const removed: Array<E> = []
     for (const tracker of this.#trackers.values()) {
-      if (!tracker.clearEnvelopesOutsideRange(min, max, keep, removed)) this.#trackers.delete(tracker.hash)
+      const wasWanted = !tracker.isEmpty
+      if (tracker.clearEnvelopesOutsideRange(min, max, keep, removed)) continue
+      this.#trackers.delete(tracker.hash)
+      if (wasWanted) this.#context.gaveUp?.(tracker.hash, "Slot")
     }
     this.#waiting -= removed.length
     return removed
@@ -233,6 +236,7 @@ export class ItemFetcherTable<P, E> {
       if (tracker.getDuration(now) >= this.#options.giveUpMillis) {
         this.gaveUp++
         this.#abandon(tracker, dropped)
+        this.#context.gaveUp?.(tracker.hash, "Age")
         continue
       }
       if (tracker.lastAskedPeer !== undefined) this.nextPeer++
@@ -279,8 +283,11 @@ export class ItemFetcherTable<P, E> {
       return a.getDuration(now) > b.getDuration(now)
     }
     const worst = this.#trackers.values().reduce((worst, tracker) => isWorse(tracker, worst) ? tracker : worst)
-    if (!worst.isEmpty) this.evicted++
+    const wasWanted = !worst.isEmpty
     this.#abandon(worst, dropped)
+    if (!wasWanted) return
+    this.evicted++
+    this.#context.gaveUp?.(worst.hash, "Room")
   }
 
   #abandon(tracker: ItemTracker<P, E>, dropped: Array<E>): void {

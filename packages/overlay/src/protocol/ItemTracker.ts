@@ -68,6 +68,8 @@ export interface FetchContext<P, E> {
   readonly latencyOf: (peer: P) => number | undefined
   /** Chance: numbers in [0, 1). */
   readonly draw: () => number
+  /** Told of a search that ends without its item: it lasted too long, made room, or its slots have passed. */
+  readonly gaveUp?: ((hash: Uint8Array, why: "Age" | "Room" | "Slot") => void) | undefined
 }
 
 interface Waiting<E> {

@@ -43,6 +43,7 @@ import type { LedgerContext } from "./LedgerContext.ts"
 import { FRAME_OVERHEAD, type OutboundBatch } from "./OutboundBatch.ts"
 import { Priority } from "./Priority.ts"
 import { isNewerNominationOrBallot, slotOf, supersedeKey } from "./ScpSupersedes.ts"
+import type { OutboundTimers } from "./SessionTimers.ts"
 
 export type { LedgerContext } from "./LedgerContext.ts"
 export { FRAME_OVERHEAD, OutboundBatch } from "./OutboundBatch.ts"
@@ -107,6 +108,7 @@ export type EnqueueResult = "queued" | "shed" | "overflow"
  */
 export class OutboundQueues {
   readonly #options: OutboundQueuesOptions
+  readonly #timers: OutboundTimers | undefined
   #ledger: LedgerContext
   /** Whether slots may have become too old since the last look at the SCP queue. */
   #sweepScp = false
@@ -141,8 +143,10 @@ export class OutboundQueues {
   }
   readonly #queueDelays = [this.delays.scp, this.delays.txs, this.delays.demand, this.delays.advert] as const
 
-  constructor(options: OutboundQueuesOptions, ledger: LedgerContext) {
+  /** Delays are also recorded in `timers`, which all connections of a node share. */
+  constructor(options: OutboundQueuesOptions, ledger: LedgerContext, timers?: OutboundTimers) {
     this.#options = options
+    this.#timers = timers
     this.#ledger = ledger
   }
 
@@ -303,6 +307,7 @@ export class OutboundQueues {
   ): boolean {
     const lane = this.#lanes[priority]
     const delays = this.#queueDelays[priority]
+    const timer = this.#timers?.flood[priority]
     for (let i = 0; i < lane.length; i++) {
       const message = lane.messageAt(i)
       const size = message.size
@@ -318,7 +323,9 @@ export class OutboundQueues {
       batch.floodLength++
       batch.floodBytes += size + FRAME_OVERHEAD
       batch.taken[priority]++
-      delays.record(now - lane.timeAt(i), now)
+      const delay = now - lane.timeAt(i)
+      delays.record(delay, now)
+      timer?.observeMillis(delay)
     }
     return true
   }
@@ -333,6 +340,7 @@ export class OutboundQueues {
       batch.add(lane.take())
       batch.enqueuedAt = enqueuedAt
       this.delays.writeQueue.record(now - enqueuedAt, now)
+      this.#timers?.writeQueue.observeMillis(now - enqueuedAt)
     }
   }
 
@@ -345,6 +353,7 @@ export class OutboundQueues {
       this.#lanes[priority]!.written(batch.taken[priority]!)
     }
     this.delays.asyncWrite.record(now - batch.takenAt, now)
+    this.#timers?.asyncWrite.observeMillis(now - batch.takenAt)
   }
 
   /**

@@ -337,6 +337,14 @@ export class PeerRegistry {
     return this.#closing.size
   }
 
+  /** Sockets of one direction that exist, those of dropped connections included. */
+  liveCount(role: Role): number {
+    let count = 0
+    for (const entry of this.#entries) if (entry.role === role) count++
+    for (const entry of this.#closing) if (entry.role === role) count++
+    return count
+  }
+
   /** Every connection with a node, pending ones too. */
   connectionsWith(id: NodeId.NodeId): Array<Entry> {
     return [...this.#entries].filter((entry) => entry.remote?.id === id)

@@ -59,7 +59,7 @@ export type EnvelopeVerdict =
     readonly txSets: ReadonlyArray<Uint8Array>
     readonly quorumSets: ReadonlyArray<Uint8Array>
   }
-  | { readonly _tag: "relay" }
+  | { readonly _tag: "relay"; readonly txSets?: ReadonlyArray<Uint8Array> }
 
 /**
  * What the rules depend on, and every bound.
@@ -72,6 +72,11 @@ export interface PendingEnvelopesOptions {
   readonly ledgerVersion: number
   readonly closeTimeMillis: number
   readonly maxSlotsToRemember: number
+  /**
+   * EXPERIMENTAL_PARALLEL_TX_SET_DOWNLOAD: from ledger protocol 28 on, nominations and PREPAREs for the next ledger are
+   * relayed before the transaction sets they name have come, which are fetched meanwhile.
+   */
+  readonly parallelTxSetDownload: boolean
   /** A greater SCP_MESSAGE is discarded; a nomination of thirty values takes about 12 KB. */
   readonly maxMessageBytes: number
   readonly maxCheckedEnvelopes: number
@@ -92,6 +97,7 @@ export const defaults: PendingEnvelopesOptions = {
   ledgerVersion: 27,
   closeTimeMillis: 5000,
   maxSlotsToRemember: MAX_SLOTS_TO_REMEMBER,
+  parallelTxSetDownload: false,
   maxMessageBytes: 65_536,
   maxCheckedEnvelopes: MAX_CHECKED_ENVELOPES,
   verify: VerifyBudget.defaults,
@@ -106,7 +112,12 @@ const relay: EnvelopeVerdict = { _tag: "relay" }
 /** Nothing is missing, and nothing is to be told: the message is known, or later ones are. */
 const processed: EnvelopeVerdict = { _tag: "hold", txSets: [], quorumSets: [] }
 
+const PREPARE = 0
 const EXTERNALIZE = 2
+const NOMINATE = 3
+
+/** PARALLEL_TX_SET_DOWNLOAD_PROTOCOL_VERSION. */
+const PARALLEL_DOWNLOAD_SINCE = 28
 
 /**
  * The rules and what they remember. `now` is in monotonic milliseconds, messages may be views.
@@ -122,7 +133,7 @@ export class PendingEnvelopes {
   readonly state: ScpState.ScpState
   readonly txSets: ItemCache.ItemCache<TxSet | GeneralizedTxSet>
   readonly quorumSets: ItemCache.ItemCache<ScpQuorumSet>
-  readonly #budget: VerifyBudget.VerifyBudget
+  readonly budget: VerifyBudget.VerifyBudget
   readonly #refused: HashMap<Uint8Array>
 
   /** `draw` gives numbers in [0, 1) that an attacker cannot predict. Throws a `RangeError` for an insane trusted set. */
@@ -140,7 +151,7 @@ export class PendingEnvelopes {
     this.state = new ScpState.ScpState({ ...options.state, maxSlots: options.maxSlotsToRemember + 2 })
     this.txSets = new ItemCache.ItemCache(draw, options.txSets)
     this.quorumSets = new ItemCache.ItemCache(draw, options.quorumSets)
-    this.#budget = new VerifyBudget.VerifyBudget(options.verify, now)
+    this.budget = new VerifyBudget.VerifyBudget(options.verify, now)
     this.#refused = new HashMap(makeHashSeed(draw), MAX_REFUSED_QUORUM_SETS)
   }
 
@@ -171,7 +182,7 @@ export class PendingEnvelopes {
     let wait = 0
     const isGood = this.signatures.check(
       message,
-      () => peer === undefined || (wait = this.#budget.take(peer, now)) === 0
+      () => peer === undefined || (wait = this.budget.take(peer, now)) === 0
     )
     if (isGood === undefined) return wait
     if (!isGood) return badSignature
@@ -188,10 +199,11 @@ export class PendingEnvelopes {
     }
     // Only now, because it may forget items that no later slot refers to.
     this.#vote(message, slot, peer, id, now)
-    if (quorumSet === undefined || missing.length > 0) {
+    if (quorumSet === undefined || (missing.length > 0 && !this.#isReadyWithout(message, slot))) {
       return { _tag: "hold", txSets: missing, quorumSets: quorumSet === undefined ? [quorumSetHash.slice()] : [] }
     }
-    return this.state.put(message, slot, id, peer, !this.tracker.isTracking(now)) ? relay : discard
+    if (!this.state.put(message, slot, id, peer, !this.tracker.isTracking(now))) return discard
+    return missing.length === 0 ? relay : { _tag: "relay", txSets: missing }
   }
 
   /** A transaction set that was asked for came, whatever is in it; false when it does not fit. */
@@ -219,6 +231,14 @@ export class PendingEnvelopes {
     this.state.purge(min, max, keep)
     this.txSets.eraseBelow(min, keep)
     this.quorumSets.eraseBelow(min, keep)
+  }
+
+  /** Whether a message goes on while its transaction sets are fetched. */
+  #isReadyWithout(message: ScpMessage, slot: number): boolean {
+    const { ledgerVersion, parallelTxSetDownload } = this.options
+    const kind = message.statementCode
+    return parallelTxSetDownload && ledgerVersion >= PARALLEL_DOWNLOAD_SINCE && slot === this.tracker.index + 1
+      && (kind === NOMINATE || kind === PREPARE)
   }
 
   #isInRange(slot: number, now: number): boolean {

@@ -18,9 +18,7 @@
 import * as DropReason from "../DropReason.ts"
 import { writeUint32 } from "../internal/bytes.ts"
 import * as AuthenticatedMessage from "../wire/AuthenticatedMessage.ts"
-import { FrameParser, MAX_BODY, MAX_UNAUTHENTICATED_BODY } from "../wire/Frame.ts"
 import { isSessionOnly, MessageType } from "../wire/MessageType.ts"
-import type { PeerAddress } from "../wire/PeerAddress.ts"
 import {
   DontHave,
   ErrorMsg,
@@ -31,76 +29,24 @@ import {
   SendMoreExtended,
   type StellarMessage
 } from "../wire/StellarMessage.ts"
-import { validateStellarMessage } from "../wire/XdrValidator.ts"
+import { isCongested } from "./Congestion.ts"
 import { FlowControl } from "./FlowControl.ts"
-import type { FlowControlOptions } from "./FlowControlOptions.ts"
-import {
-  type Admission,
-  Handshake,
-  type HandshakeConfig,
-  type PeerState,
-  type RemoteFacts,
-  type Role
-} from "./Handshake.ts"
+import { Handshake, type PeerState, type RemoteFacts } from "./Handshake.ts"
 import { Hmac } from "./Hmac.ts"
 import { type Batch, Inbox, type Lane } from "./Inbox.ts"
 import type { LedgerContext } from "./LedgerContext.ts"
-import { Liveness, type LivenessOptions, pingHash } from "./Liveness.ts"
+import { Liveness, pingHash } from "./Liveness.ts"
+import { MessageReader } from "./MessageReader.ts"
 import { OutboundBatch } from "./OutboundBatch.ts"
-import { OutboundQueues, type OutboundQueuesOptions } from "./OutboundQueues.ts"
-import type { PeerAuth } from "./PeerAuth.ts"
-import type { Now, Primitives } from "./Primitives.ts"
-import { Priority } from "./Priority.ts"
-import { QueryLimiter, type QueryLimiterOptions } from "./QueryLimiter.ts"
-import { RateLimiter, type RateLimiterOptions } from "./RateLimiter.ts"
+import { type EnqueueResult, OutboundQueues } from "./OutboundQueues.ts"
+import type { Now } from "./Primitives.ts"
+import { QueryLimiter } from "./QueryLimiter.ts"
+import { RateLimiter } from "./RateLimiter.ts"
+import type { SessionEvent, SessionOptions } from "./SessionOptions.ts"
 import { SessionStats } from "./SessionStats.ts"
+import { SlabWriter } from "./SlabWriter.ts"
 
-/**
- * What one session is made of.
- *
- * @category models
- * @since 0.1.0
- */
-export interface SessionOptions {
-  readonly role: Role
-  /** The other end of the socket. */
-  readonly remote: PeerAddress
-  readonly handshake: HandshakeConfig
-  readonly auth: PeerAuth
-  readonly crypto: Primitives
-  readonly admission: Admission
-  /** 32 fresh random bytes: the nonce of HELLO. */
-  readonly nonce: Uint8Array
-  /** 32 fresh random bytes, from which the hashes of pings are derived. */
-  readonly pingSecret: Uint8Array
-  readonly flow: FlowControlOptions
-  readonly queues: OutboundQueuesOptions
-  readonly liveness: LivenessOptions
-  readonly queries: QueryLimiterOptions
-  /** The per-peer rate policy; off when undefined. */
-  readonly rate: RateLimiterOptions | undefined
-  readonly ledger: LedgerContext
-  /**
-   * Who answers GET_TX_SET and GET_SCP_QUORUMSET: `decline` says DONT_HAVE at once and delivers nothing; `deliver` leaves
-   * them and GET_SCP_STATE to the consumer.
-   */
-  readonly answers: "decline" | "deliver"
-  /** The ledger for GET_SCP_STATE after authentication; undefined asks for nothing. */
-  readonly scpStateFrom: number | undefined
-}
-
-/**
- * What happened inside a session, for whoever publishes it.
- *
- * @category models
- * @since 0.1.0
- */
-export type SessionEvent =
-  | { readonly _tag: "Hello"; readonly remote: RemoteFacts }
-  | { readonly _tag: "Authenticated"; readonly remote: RemoteFacts }
-  | { readonly _tag: "ReadThrottled" }
-  | { readonly _tag: "ReadResumed"; readonly millis: number }
-  | { readonly _tag: "Dropped"; readonly reason: DropReason.DropReason; readonly authenticated: boolean }
+export type { SessionEvent, SessionOptions } from "./SessionOptions.ts"
 
 /**
  * Most frames handled in one turn: a chunk of tiny frames holds the event loop for a tenth of a millisecond at a time,
@@ -111,13 +57,6 @@ export type SessionEvent =
  * @since 0.1.0
  */
 export const MAX_FRAMES_PER_TURN = 64
-
-/**
- * What waits before `isCongested`, of messages that are never shed: in messages more than the credit of the default
- * configuration, so that a write is always full, and not many times that, since the rest would only wait here.
- */
-const POLITE_COUNT = 256
-const POLITE_BYTES = 1_048_576
 
 /** Frames whose MACs are checked together. */
 const MAX_VERIFY = 64
@@ -143,15 +82,15 @@ export class Session {
   /** Survey messages are dropped unseen. */
   shedSurvey = false
 
-  readonly #parser = new FrameParser()
+  readonly #reader = new MessageReader()
   readonly #hmac: Hmac
   readonly #handshake: Handshake
+  #isAnnounced = false
   readonly #inbox = new Inbox()
   readonly #queries: QueryLimiter
   readonly #rate: RateLimiter | undefined
   readonly #batch = new OutboundBatch()
-  readonly #bodies: Array<Uint8Array> = []
-  readonly #spans: Array<number> = []
+  readonly #writer = new SlabWriter()
   #backlog = false
   #peersReceived = false
   #pings = 0
@@ -160,7 +99,7 @@ export class Session {
     this.options = options
     this.stats = new SessionStats(now.millis)
     this.flow = new FlowControl(options.flow, now.millis)
-    this.queues = new OutboundQueues(options.queues, options.ledger)
+    this.queues = new OutboundQueues(options.queues, options.ledger, options.timers?.outbound)
     this.liveness = new Liveness(options.liveness, now.millis)
     this.#queries = new QueryLimiter(options.queries)
     this.#rate = options.rate && new RateLimiter(options.rate, now.millis)
@@ -205,23 +144,19 @@ export class Session {
     return this.#backlog
   }
 
+  /** Messages of a lane that wait to be taken. */
+  waiting(lane: Lane): number {
+    return this.#inbox.lengthOf(lane)
+  }
+
   /** Whether `takeBatch` has something in a lane. */
   hasBatch(lane: Lane): boolean {
     return this.#inbox.lengthOf(lane) > 0
   }
 
-  /**
-   * Whether a polite sender should wait: half of a limit that sheds is reached, or a mebibyte or 256 of the
-   * messages that are never shed wait.
-   */
+  /** Whether a polite sender should wait; see `isCongested` of `Congestion`. */
   get isCongested(): boolean {
-    const { options: { queues: limits }, queues } = this
-    const half = queues.ledger.maxTxSetSize >> 1
-    return queues.lengthOf(Priority.Scp) > POLITE_COUNT || queues.bytesOf(Priority.Scp) > POLITE_BYTES
-      || queues.directLength > POLITE_COUNT || queues.directBytes > POLITE_BYTES
-      || queues.lengthOf(Priority.Transaction) > half
-      || queues.bytesOf(Priority.Transaction) > limits.txQueueByteLimit >> 1
-      || queues.hashesOf(Priority.Demand) > half || queues.hashesOf(Priority.Advert) > half
+    return isCongested(this.queues, this.options.queues)
   }
 
   /** Whether messages wait to be written; not all of them may have credit. */
@@ -254,7 +189,7 @@ export class Session {
     this.stats.bytesRead += chunk.length
     this.stats.asyncReads++
     this.liveness.read(now.millis)
-    this.#parser.push(chunk)
+    this.#reader.push(chunk)
     this.process(now)
   }
 
@@ -264,7 +199,7 @@ export class Session {
     this.#backlog = false
     while (this.dropReason === undefined) {
       if (!this.flow.canRead || budget <= 0) {
-        this.#backlog = this.#parser.bufferedBytes > 0
+        this.#backlog = this.#reader.bufferedBytes > 0
         break
       }
       const handled = this.#handleSome(Math.min(budget, this.isAuthenticated ? MAX_VERIFY : 1), now)
@@ -272,43 +207,21 @@ export class Session {
       budget -= handled
     }
     if (this.dropReason !== undefined) return
-    const { announcedBytes, remainingBytes } = this.#parser
+    const { announcedBytes, remainingBytes } = this.#reader
     this.liveness.body.progress(this.stats.messagesRead, announcedBytes, remainingBytes, now.millis)
     this.#throttle(now.millis)
   }
 
-  /** Parses, validates and authenticates up to `most` frames, then handles them in order. Gives how many there were. */
+  /** Reads and authenticates up to `most` messages, then handles them in order. Gives how many there were. */
   #handleSome(most: number, now: Now): number {
-    const bodies = this.#bodies
-    let count = 0
-    let failure: DropReason.DropReason | undefined
-    let unfit = 0 // messages that were read and failed a check
-    let bytes = 0
-    while (count < most) {
-      const body = this.#parser.next(this.isAuthenticated ? MAX_BODY : MAX_UNAUTHENTICATED_BODY)
-      if (body === undefined) break
-      if (!(body instanceof Uint8Array)) {
-        failure = DropReason.make(body._tag, body.length)
-        break
-      }
-      const invalid = invalidAt(body)
-      if (invalid >= 0) {
-        failure = DropReason.make("CorruptXdr", `offset ${invalid} of ${body.length}`)
-        unfit = 1
-        break
-      }
-      bodies[count++] = body
-      bytes += body.length
-      // Messages beyond capacity stay in the parser: whoever reads on after a pause must find them there.
-      if (!this.flow.canReadAfter(count, bytes)) break
-    }
+    const reader = this.#reader
+    const count = reader.read(most, this.isAuthenticated, this.flow)
+    const { bodies } = reader
     const verified = this.#verify(bodies, count)
     for (let i = 0; i < verified && this.dropReason === undefined; i++) this.#handle(bodies[i]!, now)
-    if (verified < count) {
-      failure = DropReason.make(this.#hmac.failure ?? "UnexpectedMac")
-      unfit = 1
-    }
-    for (let i = 0; i < count; i++) bodies[i] = noBytes // the array is used again and must not pin them
+    const failure = verified < count ? DropReason.make(this.#hmac.failure ?? "UnexpectedMac") : reader.failure
+    const unfit = verified < count ? 1 : reader.unfit
+    reader.release(count)
     if (failure !== undefined && this.dropReason === undefined) {
       this.stats.messagesRead += unfit
       this.drop(failure, now)
@@ -330,6 +243,7 @@ export class Session {
     // Before authentication the handshake refuses flood messages, as all others, by their name.
     const flood = this.isAuthenticated && isFlood(message)
     this.stats.messagesRead++
+    this.stats.received[message.type]!++
     if (!this.flow.begin(size, flood)) {
       return this.drop(DropReason.make("FloodCapacityExceeded", this.flow.describeOverrun(size)), now)
     }
@@ -340,8 +254,9 @@ export class Session {
     const delivered = this.isAuthenticated
       ? this.#handleAuthenticated(message, now)
       : this.#handleHandshake(message, now)
-    if (delivered) this.#inbox.push(message)
+    if (delivered) this.#inbox.push(message, now.millis)
     else {
+      this.options.timers?.handling.own(message)
       this.flow.end(size, flood)
       if (flood) this.#grant(now.millis)
     }
@@ -361,7 +276,9 @@ export class Session {
       this.flow.initialGrant()
       this.#sendGrant(millis)
       const { scpStateFrom } = this.options
-      if (scpStateFrom !== undefined) this.queues.enqueue(GetScpState.make({ ledgerSeq: scpStateFrom }), millis)
+      this.options.timers?.handshake[this.options.role].observeMillis(millis - this.stats.createdAt)
+      if (scpStateFrom !== undefined) this.#enqueue(GetScpState.make({ ledgerSeq: scpStateFrom }), millis)
+      this.#isAnnounced = true
       this.events.push({ _tag: "Authenticated", remote })
     }
     return false
@@ -417,7 +334,10 @@ export class Session {
   #receiveGrant(extended: boolean, numMessages: number, numBytes: number, now: Now): false {
     const failure = this.flow.receiveGrant(extended, numMessages, numBytes, now.millis)
     if (failure !== undefined) this.drop(DropReason.make(failure), now)
-    else this.stats.grantsReceived++
+    else {
+      this.stats.grantsReceived++
+      if (this.flow.starvedMillis >= 0) this.options.timers?.floodThrottle.observeMillis(this.flow.starvedMillis)
+    }
     return false
   }
 
@@ -458,13 +378,14 @@ export class Session {
     if (paused >= 0) {
       this.liveness.resumeReading(now.millis)
       this.stats.readThrottleMillis += paused
+      this.options.timers?.readThrottle.observeMillis(paused)
       this.events.push({ _tag: "ReadResumed", millis: paused })
     }
   }
 
   #throttle(now: number): void {
     if (this.flow.isPaused || !this.flow.pauseReading(now)) return
-    this.#parser.compact()
+    this.#reader.compact()
     this.liveness.pauseReading(now)
     this.events.push({ _tag: "ReadThrottled" })
   }
@@ -476,7 +397,7 @@ export class Session {
   #sendGrant(now: number): void {
     const { grantBytes: numBytes, grantMessages: numMessages } = this.flow
     this.stats.grantsSent++
-    this.queues.enqueue(SendMoreExtended.make({ numMessages, numBytes }), now)
+    this.#enqueue(SendMoreExtended.make({ numMessages, numBytes }), now)
   }
 
   // --------------------------------------------------------------------------------------------------- output
@@ -487,10 +408,16 @@ export class Session {
    */
   send(message: StellarMessage, now: Now): boolean {
     if (!this.isAuthenticated || this.dropReason !== undefined || isSessionOnly(message.type)) return false
-    const result = this.queues.enqueue(message, now.millis)
+    const result = this.#enqueue(message, now.millis)
     // SCP messages and answers are never shed: a peer that takes so few of them that a bound is hit is not keeping up.
     if (result === "overflow") this.drop(DropReason.make("Straggling"), now)
     return result === "queued"
+  }
+
+  /** Counted before queues and shedding, as in core. */
+  #enqueue(message: StellarMessage, now: number): EnqueueResult {
+    this.stats.sent[message.type]!++
+    return this.queues.enqueue(message, now)
   }
 
   /** The ledger moved: new shedding limits, and more credit for the peer when transactions may be larger. */
@@ -499,7 +426,7 @@ export class Session {
     this.queues.updateLedger(ledger)
     if (increase <= 0 || this.dropReason !== undefined) return
     const numBytes = this.flow.raiseMaxTransactionSize(increase)
-    if (numBytes > 0) this.queues.enqueue(SendMoreExtended.make({ numMessages: 0, numBytes }), now.millis)
+    if (numBytes > 0) this.#enqueue(SendMoreExtended.make({ numMessages: 0, numBytes }), now.millis)
   }
 
   /** The next bytes to write, as one slab; undefined when there is nothing. Follow each with `wrote`. */
@@ -507,23 +434,14 @@ export class Session {
     const batch = this.#batch
     const count = this.queues.nextBatch(this.flow, now.millis, batch)
     if (count === 0) return undefined
-    const slab = new Uint8Array(batch.bytes)
-    const spans = this.#spans
-    let at = 0
-    for (let i = 0; i < count; i++) {
-      const { bytes } = batch.messages[i]!
-      spans[2 * i] = at + AuthenticatedMessage.FRAME_MAC_INPUT_OFFSET
-      at = AuthenticatedMessage.writeFrame(slab, at, bytes, 0, 0)
-      spans[2 * i + 1] = at - AuthenticatedMessage.MAC_LENGTH
-    }
-    const signed = this.#hmac.sign(slab, spans, count)
+    const slab = this.#writer.write(batch, count, this.#hmac)
+    const { signed } = this.#writer
     if (signed < count) this.drop(DropReason.make("SequenceExhausted"), now)
     this.stats.messagesWritten += signed
     this.stats.asyncWrites++
+    this.stats.bytesWritten += slab.length
     this.liveness.handedToSocket(batch.enqueuedAt)
-    const end = signed < count ? spans[2 * signed]! - AuthenticatedMessage.FRAME_MAC_INPUT_OFFSET : slab.length
-    this.stats.bytesWritten += end
-    return end === slab.length ? slab : slab.subarray(0, end)
+    return slab
   }
 
   /** The slab of the last `nextWrite` is written. */
@@ -534,7 +452,7 @@ export class Session {
 
   /** Moves what the handshake wants to say to the direct lane. */
   #flush(now: number): void {
-    for (const message of this.#handshake.out) this.queues.enqueue(message, now)
+    for (const message of this.#handshake.out) this.#enqueue(message, now)
     this.#handshake.out.length = 0
   }
 
@@ -553,12 +471,15 @@ export class Session {
     writeUint32(count, 0, this.#pings++)
     const hash = pingHash(this.options.crypto.hmacSha256(this.options.pingSecret, count))
     this.liveness.pingSent(hash, now)
-    this.queues.enqueue(GetScpQuorumSet.make({ hash }), now)
+    this.#enqueue(GetScpQuorumSet.make({ hash }), now)
   }
 
   #pong(hash: Uint8Array, now: Now): boolean {
     const answered = this.liveness.pong(hash, now.millis)
-    if (answered) this.stats.pongs++
+    if (answered) {
+      this.stats.pongs++
+      this.options.timers?.latency.observeMillis(this.liveness.latencyMillis)
+    }
     return answered
   }
 
@@ -567,7 +488,7 @@ export class Session {
   /** What the end of input means, given whether the remote ended in order. */
   readFailure(inOrder: boolean, detail: string): DropReason.DropReason {
     if (!inOrder) return DropReason.make("ReadError", detail)
-    const { announcedBytes, bufferedBytes } = this.#parser
+    const { announcedBytes, bufferedBytes } = this.#reader
     return DropReason.make(bufferedBytes > 0 || announcedBytes > 0 ? "ShortRead" : "RemoteClosed")
   }
 
@@ -578,23 +499,14 @@ export class Session {
   drop(reason: DropReason.DropReason, now: Now): void {
     if (this.dropReason !== undefined) return
     this.dropReason = reason
-    const authenticated = this.isAuthenticated
+    // Who is turned away after AUTH for want of a slot was never announced.
+    const authenticated = this.#isAnnounced
     this.#handshake.state = "Closing"
     this.#backlog = false
     this.liveness.stop()
     this.queues.close()
     const code = DropReason.errorCode(reason)
-    if (code !== undefined) this.queues.enqueue(ErrorMsg.make({ code, text: DropReason.text(reason) }), now.millis)
+    if (code !== undefined) this.#enqueue(ErrorMsg.make({ code, text: DropReason.text(reason) }), now.millis)
     this.events.push({ _tag: "Dropped", reason, authenticated })
   }
-}
-
-const noBytes = new Uint8Array(0)
-
-/** The offset of the first byte that makes a frame body corrupt XDR, or -1. */
-const invalidAt = (body: Uint8Array): number => {
-  const outer = AuthenticatedMessage.validate(body)
-  return outer >= 0
-    ? outer
-    : validateStellarMessage(body, AuthenticatedMessage.MESSAGE_OFFSET, body.length - AuthenticatedMessage.MAC_LENGTH)
 }

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-
 import { DelayWindow } from "./DelayWindow.ts"
+import { MESSAGE_TYPES } from "./SessionTimers.ts"
 
 /**
  * What one connection has read and written since it was made, as the `peers` command of stellar-core counts it
@@ -20,6 +20,9 @@ export class SessionStats {
   messagesWritten = 0
   bytesRead = 0
   bytesWritten = 0
+  /** Messages by type: received, and handed over to be sent, those included that were shed. */
+  readonly received = new Float64Array(MESSAGE_TYPES)
+  readonly sent = new Float64Array(MESSAGE_TYPES)
   /** Reads and writes of the socket. */
   asyncReads = 0
   asyncWrites = 0

@@ -55,6 +55,9 @@ export class VerifyBudget {
   /** The peer seen last is at the end. */
   readonly #peers = new Map<NodeId, Bucket>()
 
+  /** Checks refused since creation: each is asked for again after the wait. */
+  refused = 0
+
   constructor(options: VerifyBudgetOptions, now: number) {
     this.#options = options
     this.#all = { tokens: options.burst, at: now }
@@ -80,7 +83,10 @@ export class VerifyBudget {
     refill(bucket, perPeerPerSecond, perPeerBurst, now)
     refill(this.#all, perSecond, burst, now)
     const wait = Math.max(missing(bucket, perPeerPerSecond), missing(this.#all, perSecond))
-    if (wait > 0) return wait
+    if (wait > 0) {
+      this.refused++
+      return wait
+    }
     bucket.tokens--
     this.#all.tokens--
     return 0

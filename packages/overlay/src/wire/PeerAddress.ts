@@ -239,14 +239,14 @@ export class PeerAddress implements Equal.Equal {
 
   /**
    * Reads `host`, `host:port`, `1.2.3.4`, `1.2.3.4:port`, `[v6]`, `[v6]:port` or a bare `v6`; the port defaults to
-   * 11625. A text with two or more colons is an IPv6 address without a port.
+   * `defaultPort`, and that to 11625. A text with two or more colons is an IPv6 address without a port.
    *
    * `ipv6: false` refuses IPv6 addresses, as core does; an IPv4-mapped one is an IPv4 address and passes. An all-numeric
    * host that is not a proper dotted quad (`1.2.3`, `010.0.0.1`, `1.2.3.256`) is an error, not a name.
    */
   static parse(
     text: string,
-    options?: { readonly ipv6?: boolean | undefined }
+    options?: { readonly ipv6?: boolean | undefined; readonly defaultPort?: number | undefined }
   ): Result.Result<PeerAddress, WireError> {
     if (text === "") return Result.fail(new WireError("EmptyAddress", "an address names a host", 0))
     const bracketed = text.startsWith("[")
@@ -263,7 +263,9 @@ export class PeerAddress implements Equal.Equal {
       return Result.fail(new WireError("Ipv6Disabled", "IPv6 addresses are not enabled", 0))
     }
     const portAt = bracketed ? hostEnd + 1 : hostEnd
-    if (portAt === text.length) return Result.succeed(new PeerAddress(host.success, DEFAULT_PEER_PORT))
+    if (portAt === text.length) {
+      return Result.succeed(new PeerAddress(host.success, options?.defaultPort ?? DEFAULT_PEER_PORT))
+    }
     const port = /^:[0-9]{1,5}$/.test(text.slice(portAt)) ? Number(text.slice(portAt + 1)) : 0
     return isPort(port) ? Result.succeed(new PeerAddress(host.success, port)) : invalidPort(portAt)
   }

@@ -117,6 +117,7 @@ describe("pull mode", () => {
         yield* Effect.sleep("5 seconds")
         for (const node of nodes) assert.strictEqual(counts(tap, node).advertised, 10)
 
+        for (const node of nodes) node.host.pool.clear() // they are in a ledger now
         for (let closed = 1; closed <= 13; closed++) {
           for (const node of nodes) {
             const { ledgerSeq } = node.host.view

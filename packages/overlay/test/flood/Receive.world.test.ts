@@ -2,11 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
+import { xdr } from "@stellar/stellar-base"
 import { Effect, Fiber } from "effect"
 import { toHex } from "../../src/internal/bytes.ts"
 import { Transport } from "../../src/Transport.ts"
 import { PeerAddress } from "../../src/wire/PeerAddress.ts"
-import { FloodAdvert, Peers, type StellarMessage } from "../../src/wire/StellarMessage.ts"
+import { FloodAdvert, Peers, type StellarMessage, TxSet } from "../../src/wire/StellarMessage.ts"
 import { hashOf, hexOf, hexOfAny, quorumSet, scpMessage, transaction, txSet } from "./messages.ts"
 import { copies, dropsOf, hashesIn, inWorld, MemoryHost, type Node, start, Tap } from "./network.ts"
 import { dial } from "./scripted.ts"
@@ -141,19 +142,44 @@ describe("what comes in", () => {
           "banned"
         ]
         let received = 0
+        const messages = [1, 2, 3, 4].map((n) => transaction(n))
         const host = new MemoryHost({
           receiveTransactions: (messages) =>
-            Effect.sync(() => (received += messages.length, messages.map((_, i) => verdicts[i % 4]!)))
+            Effect.sync(() => (received += messages.length, messages.map((_, i) => verdicts[i % 4]!))),
+          transaction: (hash) => toHex(hash) === hexOf(messages[0]!) ? messages[0] : undefined
         })
         const node = yield* start(0, { host })
         const [sender, other] = [yield* dial(node, 1), yield* dial(node, 2)]
-        const messages = [1, 2, 3, 4].map((n) => transaction(n))
         yield* sender.sayAll([...messages, messages[0]!])
-        const advert = yield* other.expect("FloodAdvert", 200)
+        // In a round of 200 ms, and 100 ms for more hashes to come along.
+        const advert = yield* other.expect("FloodAdvert", 350)
         assert.deepStrictEqual(hashesIn([advert]), [hexOf(messages[0]!)])
         assert.strictEqual(received, 4) // the fifth came while the first was with the host
         assert.strictEqual(node.flood.gate.size, 2)
         assert.deepStrictEqual([node.flood.demands.relevant, node.flood.demands.irrelevant], [1, 3])
+      })
+    ))
+
+  // EXPERIMENTAL_TX_BATCH_MAX_SIZE of stellar-core's test builds: such a set is five transactions there.
+  it.effect("OVM-17 FLC-040 a transaction set that test builds take for a batch is a set nobody asked for", () =>
+    inWorld(
+      31,
+      {},
+      Effect.gen(function*() {
+        const node = yield* start(0)
+        const peer = yield* dial(node)
+        const batch = TxSet.make({
+          body: new xdr.TransactionSet({
+            previousLedgerHash: Buffer.alloc(32, 1),
+            txes: [1, 2, 3, 4, 5].map((n) => xdr.TransactionEnvelope.fromXDR(Buffer.from(transaction(n).envelope)))
+          })
+        })
+        yield* peer.say(batch)
+        yield* peer.expectOpen(1000)
+        assert.deepStrictEqual([node.host.transactionsReceived, node.flood.gate.size], [0, 0])
+        assert.strictEqual(node.fetcher.txSets.unsolicited, 1)
+        assert.strictEqual(node.flood.records.uniqueFloodMessages, 0)
+        assert.strictEqual(node.flood.records.uniqueFetchMessages, 1)
       })
     ))
 
@@ -209,7 +235,8 @@ describe("when something goes wrong", () => {
         yield* bad.expectClosed()
         yield* good.say(scpMessage(1))
         yield* good.expectOpen(100)
-        assert.deepStrictEqual(host.scp, [hexOfAny(scpMessage(1))])
+        // SCP messages go before the sets of their batch, so the host had it from both.
+        assert.deepStrictEqual(host.scp, [hexOfAny(scpMessage(1)), hexOfAny(scpMessage(1))])
         assert.deepStrictEqual(dropsOf(node), ["Defect"])
         // Who only wanted the set has it.
         assert.strictEqual(hexOfAny(yield* Fiber.join(fetching)), hexOfAny(T.message))

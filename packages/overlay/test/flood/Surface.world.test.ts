@@ -48,7 +48,7 @@ describe("the wire", () => {
         assert.isAtMost(giver.script.now.millis - said, 200)
         assert.deepStrictEqual(hashesIn([demand]), [hexOf(tx)])
         yield* giver.say(tx)
-        const advert = yield* taker.expect("FloodAdvert", 250)
+        const advert = yield* taker.expect("FloodAdvert", 350) // a round of 200 ms, and 100 ms for the advert
         assert.deepStrictEqual(hashesIn([advert]), [hexOf(tx)])
         yield* taker.say(FloodDemand.make({ hashes: [hashOf(tx)] }))
         assert.deepStrictEqual((yield* taker.expect("Transaction", 100)).bytes, tx.bytes)

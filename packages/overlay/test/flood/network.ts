@@ -19,6 +19,7 @@ import {
   type TransactionVerdict,
   unknownLedger
 } from "../../src/OverlayHost.ts"
+import { OverlayMetrics, type Shape as Metrics } from "../../src/OverlayMetrics.ts"
 import { type Connection, Transport } from "../../src/Transport.ts"
 import { FrameParser, MAX_BODY } from "../../src/wire/Frame.ts"
 import type { NodeId } from "../../src/wire/NodeId.ts"
@@ -108,6 +109,7 @@ export interface Node {
   readonly flood: Flood["Service"]
   readonly fetcher: ItemFetcher["Service"]
   readonly events: Array<OverlayEvent>
+  readonly metrics: Metrics
   /** Tells everybody a transaction, having it. */
   readonly submit: (message: Transaction) => number
 }
@@ -146,6 +148,7 @@ export const start = Effect.fnUntraced(function*(i: number, options: NodeOptions
     flood: Context.get(services, Flood),
     fetcher: Context.get(services, ItemFetcher),
     events,
+    metrics: Context.get(services, OverlayMetrics),
     submit: (message) => {
       host.add(message)
       return overlay.broadcast(message)

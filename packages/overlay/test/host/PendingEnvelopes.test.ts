@@ -45,10 +45,12 @@ class Scene {
     const verdict = this.pending.receive(message, from, 0, CLOSE_TIME)
     if (typeof verdict === "number") throw new Error("over the budget")
     if (verdict._tag === "discard") return "DISCARDED"
-    if (verdict._tag === "relay") return "READY"
-    const needs = [...verdict.txSets, ...verdict.quorumSets].map(toHex)
+    const needs = [
+      ...verdict.txSets ?? [],
+      ...verdict._tag === "hold" ? verdict.quorumSets : []
+    ].map(toHex)
     for (const need of needs) this.#waiting.set(need, [...this.#waiting.get(need) ?? [], message])
-    return needs.length > 0 ? "FETCHING" : "PROCESSED"
+    return verdict._tag === "relay" ? "READY" : needs.length > 0 ? "FETCHING" : "PROCESSED"
   }
 
   /** Undefined when nobody waited for it; false when it was refused. */
@@ -138,6 +140,35 @@ describe("an envelope and what it names", () => {
     assert.strictEqual(scene.again.at(-1), "READY")
   })
 
+  it("PEN-006 QRY-03 from ledger protocol 28 on a PREPARE for the next ledger goes on while its transaction set is fetched", () => {
+    for (const kind of ["PREPARE", "NOMINATE"] as const) {
+      const scene = new Scene({ ledgerVersion: 28, parallelTxSetDownload: true })
+      const P = said({ kind, slot: 1 })
+      assert.strictEqual(scene.recv(P), "FETCHING")
+      assert.isTrue(scene.arrive(Q))
+      assert.deepStrictEqual(scene.again, ["READY"])
+      assert.deepStrictEqual([scene.recv(P), scene.recv(P)], ["PROCESSED", "PROCESSED"])
+      assert.strictEqual(scene.pending.txSets.size, 0)
+      assert.isTrue(scene.arrive(T)) // somebody waited for it all the time
+      assert.strictEqual(scene.pending.txSets.size, 1)
+      assert.strictEqual(scene.recv(P), "PROCESSED")
+    }
+  })
+
+  it("PEN-006 not before protocol 28, nor a CONFIRM, nor for a later ledger, nor unless it is asked for", () => {
+    const P = said({ kind: "PREPARE", slot: 1 })
+    const waits = (options: Parameters<typeof bare>[0], message: ScpMessage) => {
+      const scene = new Scene(options)
+      scene.recv(message)
+      scene.arrive(Q)
+      assert.deepStrictEqual(scene.again, ["FETCHING"])
+    }
+    waits({ ledgerVersion: 28 }, P)
+    waits({ ledgerVersion: 27, parallelTxSetDownload: true }, P)
+    waits({ ledgerVersion: 28, parallelTxSetDownload: true }, said({ kind: "CONFIRM", slot: 1 }))
+    waits({ ledgerVersion: 28, parallelTxSetDownload: true }, said({ kind: "PREPARE", slot: 2 }))
+  })
+
   it("PEN-021 a malformed transaction set is taken: what is wrong with it is for others to say", () => {
     const malformed = txSet(3, 7)
     const scene = new Scene()
@@ -205,6 +236,19 @@ describe("what is held for how long", () => {
     assert.deepStrictEqual([scene.recv(E2), scene.recv(E3)], ["READY", "READY"])
     scene.pending.eraseOutsideRange(0, 14, 0)
     assert.deepStrictEqual([scene.recv(E), scene.recv(E2), scene.recv(E3)], ["PROCESSED", "PROCESSED", "READY"])
+  })
+})
+
+describe("forgetting by range", () => {
+  it("PEN-016 with both bounds one slot's messages stay, with what they name, and then nothing", () => {
+    const scene = new Scene().stocked()
+    for (const slot of [2, 14, 26]) assert.strictEqual(scene.recv(said({ slot })), "READY")
+    const held = () => [scene.pending.state.slots, scene.pending.txSets.size, scene.pending.quorumSets.size]
+    scene.pending.eraseOutsideRange(14, 14, 14)
+    assert.deepStrictEqual(held(), [[14], 1, 1])
+    assert.strictEqual(scene.pending.state.messages, 1)
+    scene.pending.eraseOutsideRange(27, 27, 27)
+    assert.deepStrictEqual(held(), [[], 0, 0])
   })
 })
 

@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Attack, Variant } from "@stellar-overlay/overlay-test/hostile/Attack"
 import * as AttackTrial from "@stellar-overlay/overlay-test/hostile/AttackTrial"
-import { attacks } from "@stellar-overlay/overlay-test/hostile/Catalogue"
+import { attacks, top } from "@stellar-overlay/overlay-test/hostile/Catalogue"
 import { endless, note, notes } from "@stellar-overlay/overlay-test/hostile/parts"
 import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
 import { Cause, Deferred, Effect, Layer, Option, Queue, Stream } from "effect"
@@ -24,42 +24,8 @@ import { noted, upTo } from "./fixtures.ts"
 
 const SLACK_MILLIS = 30_000
 
-/** Rows, and which of their variants: by a text in the name. */
-const chosen: ReadonlyArray<readonly [id: string, name: string]> = [
-  ["T3", "nothing after HELLO, as initiator"],
-  ["T4", "4097 bytes in Connected"],
-  ["T5", "16 MiB and a byte"],
-  ["T6", "in GotAuth"],
-  ["T7", "a message in two fragments"],
-  ["T10", "pieces of 7"],
-  ["T11", "FIN"],
-  ["T11", "half-close"],
-  ["H1", "with a zero MAC"],
-  ["H2", "the same HELLO again"],
-  ["H3", "Transaction in GotHello"],
-  ["H4", "one bit flipped"],
-  ["H6", "expires in 7200 s"],
-  ["H7", "point 2"],
-  ["H8", ""],
-  ["H9", "0 to 37"],
-  ["H14", "100"],
-  ["M1", "the last bit of the MAC"],
-  ["M2", "ten frames later"],
-  ["M3", "two exchanged"],
-  ["M6", "in GotHello"],
-  ["M7", "v = 1 in GotAuth"],
-  ["X1", "message type 4"],
-  ["X2", "FloodAdvert"],
-  ["X3", "SCPQuorumSet, 8 MiB"],
-  ["X5", "1001 hashes"],
-  ["X6", "TX_SET"],
-  ["F1", "SEND_MORE"],
-  ["F3", "201 messages"],
-  ["F6", "SCP_MESSAGE"]
-]
-
 const choiceOf = (attack: Attack): ReadonlyArray<Variant> => {
-  const names = chosen.flatMap(([id, name]) => id === attack.id ? [name] : [])
+  const names = top.flatMap(([id, name]) => id === attack.id ? [name] : [])
   return attack.variants.filter((variant) => names.some((name) => variant.name.includes(name)))
 }
 
@@ -80,7 +46,7 @@ describe("hostile peers over TCP", () => {
   }
 
   it("every row that was chosen exists", () => {
-    for (const [id, name] of chosen) {
+    for (const [id, name] of top) {
       assert.isTrue(
         attacks.some((attack) => attack.id === id && choiceOf(attack).some((v) => v.name.includes(name))),
         id

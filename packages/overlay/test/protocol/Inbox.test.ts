@@ -21,7 +21,7 @@ describe("lanes", () => {
   it("PEE-16 transactions, adverts and demands are bulk, everything else is urgent: one case per type", () => {
     for (const tag of tags) {
       const inbox = new Inbox()
-      inbox.push(samples.get(tag)!)
+      inbox.push(samples.get(tag)!, 0)
       const bulk = bulkTags.includes(tag)
       assert.deepStrictEqual([inbox.lengthOf("bulk"), inbox.lengthOf("urgent")], bulk ? [1, 0] : [0, 1], tag)
       assert.isUndefined(inbox.take(bulk ? "urgent" : "bulk"))
@@ -33,12 +33,12 @@ describe("lanes", () => {
   it("PEE-16 an SCP message behind 100,000 transactions waits for no more than the batch in hand", () => {
     const inbox = new Inbox()
     const bulk = Array.from({ length: 64 }, (_, i) => transaction(400, i))
-    for (let i = 0; i < 100_000; i++) inbox.push(bulk[i % 64]!)
+    for (let i = 0; i < 100_000; i++) inbox.push(bulk[i % 64]!, 0)
     const inHand = inbox.take()!
     assert.strictEqual(inHand.messages.length, MAX_BULK_BATCH)
     assert.strictEqual(MAX_BULK_BATCH, 64)
     const scp = sample("ScpMessage")
-    inbox.push(scp)
+    inbox.push(scp, 0)
     assert.deepStrictEqual(inbox.take()!.messages, [scp])
     assert.strictEqual(inbox.length, 100_000 - 64)
   })
@@ -48,9 +48,9 @@ describe("lanes", () => {
     const bulk = Array.from({ length: 150 }, (_, i) => transaction(400, i))
     const urgent = tags.filter((tag) => !bulkTags.includes(tag)).map((tag) => samples.get(tag)!)
     for (let i = 0; i < 150; i++) {
-      inbox.push(bulk[i]!)
+      inbox.push(bulk[i]!, 0)
       const rare = urgent[i]
-      if (rare !== undefined) inbox.push(rare)
+      if (rare !== undefined) inbox.push(rare, 0)
     }
     assert.deepStrictEqual([...inbox.take()!.messages], urgent)
     const sizes: Array<number> = []
@@ -65,9 +65,9 @@ describe("lanes", () => {
 
   it("PEE-16 a lane that is never taken does not keep the other from being taken", () => {
     const inbox = new Inbox()
-    inbox.push(transaction(400))
+    inbox.push(transaction(400), 0)
     for (let i = 0; i < 10; i++) {
-      inbox.push(samples.get("ScpMessage")!)
+      inbox.push(samples.get("ScpMessage")!, 0)
       assert.strictEqual(inbox.take("urgent")?.messages.length, 1)
       assert.isUndefined(inbox.take("urgent"))
     }
@@ -80,8 +80,8 @@ describe("ownership", () => {
     const inbox = new Inbox()
     const chunk = new Uint8Array(65_536)
     const original = samples.get("ScpMessage")!
-    inbox.push(inChunk(original, chunk))
-    inbox.push(inChunk(advert(1), new Uint8Array(65_536)))
+    inbox.push(inChunk(original, chunk), 0)
+    inbox.push(inChunk(advert(1), new Uint8Array(65_536)), 0)
     inbox.retain()
     chunk.fill(0)
     for (let batch; (batch = inbox.take()) !== undefined;) {
@@ -109,7 +109,7 @@ describe("ownership", () => {
         if (draw < 0.6) {
           const message = inChunk(messages[Math.floor(chance() * messages.length)]!)
           assert.isTrue(flow.begin(message.size, isFlood(message)))
-          inbox.push(message)
+          inbox.push(message, 0)
           pushed++
         } else if (draw < 0.75) {
           inbox.retain()
@@ -120,7 +120,7 @@ describe("ownership", () => {
             for (const message of messages) {
               assert.strictEqual(message.bytes.byteLength, message.bytes.buffer.byteLength, `seed ${seed}`)
               owned.add(message)
-              inbox.push(message)
+              inbox.push(message, 0)
             }
           }
         } else {
@@ -146,8 +146,8 @@ describe("ownership", () => {
 
   it("PEE-20 a batch is a receipt for its messages: count and bytes, flood apart", () => {
     const inbox = new Inbox()
-    inbox.push(samples.get("DontHave")!)
-    inbox.push(samples.get("ScpMessage")!)
+    inbox.push(samples.get("DontHave")!, 0)
+    inbox.push(samples.get("ScpMessage")!, 0)
     const { messages, receipt } = inbox.take()!
     assert.strictEqual(receipt.messages, 2)
     assert.strictEqual(receipt.bytes, messages.reduce((sum, { size }) => sum + size, 0))

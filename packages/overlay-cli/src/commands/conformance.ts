@@ -1,0 +1,159 @@
+/** `stellar-overlay conformance --target 127.0.0.1:PORT`: whether a node takes hostile peers as it must. */
+import { attacks } from "@stellar-overlay/overlay-test/hostile/Catalogue"
+import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as EffectResult from "effect/Result"
+import { isLoopback } from "../conformance/loopbackDial.ts"
+import * as Plan from "../conformance/plan.ts"
+import * as Report from "../conformance/report.ts"
+import * as Trials from "../conformance/trials.ts"
+import { ExitCode, ofDrop } from "../ExitCode.ts"
+import { connect } from "../net/Dial.ts"
+import * as Target from "../net/Target.ts"
+import { bold, dim, red } from "../render/Line.ts"
+import { Screen } from "../render/Screen.ts"
+import { work } from "../work.ts"
+import * as Ping from "./ping.ts"
+
+const rowIds = new Set(attacks.map(({ id }) => id))
+
+/** More at once time each other. */
+const DEFAULT_PARALLEL = 32
+const MAX_PARALLEL = 60
+
+interface Settings extends Plan.Options {
+  readonly target: PeerAddress
+  readonly options: Target.Options
+  readonly parallel: number
+  readonly json: boolean
+}
+
+const run = Effect.fnUntraced(function*({ json, options, parallel, target: address, ...choice }: Settings) {
+  const screen = yield* Screen
+  if (!isLoopback(address)) {
+    yield* screen.note([[
+      red("error"),
+      `: ${address.key} is not a loopback address; these are attacks, and only for nodes of this machine`
+    ]])
+    return ExitCode.Usage
+  }
+  // Only to learn who is there, and on which network.
+  const dialled = yield* Effect.scoped(connect(address, { ...options, peer: { scpStateFrom: "none" } }))
+  const { facts, network, outcome } = dialled.last
+  if (EffectResult.isFailure(outcome)) {
+    if (json) yield* screen.json([{ event: "failed", ...Ping.toJson(address, dialled) }])
+    else yield* screen.note(Ping.describe(address, dialled))
+    return ofDrop(outcome.failure)
+  }
+  const { hello } = facts
+  if (!json) {
+    yield* screen.print([[
+      bold(address.key),
+      `  ${hello?.version ?? "?"}, overlay ${hello?.overlayMinVersion} to ${hello?.overlayVersion}, `,
+      network.name ?? "private network",
+      dim(`, profile ${choice.profile}`)
+    ]])
+  }
+  const plan = Plan.make(attacks, choice)
+  const results: Array<Trials.Result> = []
+  const started = yield* Clock.currentTimeMillis
+  const progress = (): Effect.Effect<void> =>
+    screen.isTerminal && !json
+      ? screen.status([dim(`${results.length} of ${plan.chosen.length} variants`)])
+      : Effect.void
+  const target: Trials.Target = {
+    address,
+    parallel,
+    passphrase: network.passphrase,
+    connectTimeoutMillis: options.connectTimeoutMillis,
+    seed: String(yield* Random.nextInt)
+  }
+  const { alive, neighbour } = yield* Trials.besideHonest(
+    target,
+    Trials.run(target, plan, (result) => {
+      results.push(result)
+      return results.length % 16 === 0 ? progress() : Effect.void
+    })
+  )
+  yield* screen.status(undefined)
+  const report: Report.Report = {
+    rows: Report.rowsOf(plan, results),
+    left: plan.left,
+    empty: plan.empty,
+    neighbour,
+    alive,
+    millis: (yield* Clock.currentTimeMillis) - started
+  }
+  yield* json ? screen.json(Report.toJson(report)) : screen.print(Report.lines(report))
+  return Report.isGreen(report) ? ExitCode.Ok : ExitCode.Rejected
+})
+
+/** `T1,M2` as a set; none when a row does not exist. */
+const toRows = (text: string): Option.Option<ReadonlySet<string>> => {
+  const ids = text.split(",").map((id) => id.trim().toUpperCase()).filter((id) => id !== "")
+  return ids.length > 0 && ids.every((id) => rowIds.has(id)) ? Option.some(new Set(ids)) : Option.none()
+}
+
+export const conformance = Command.make("conformance", {
+  target: Target.addressFlag("target").pipe(
+    Flag.withDescription("The node, on this machine: 127.0.0.1:PORT or [::1]:PORT")
+  ),
+  ...Target.flags,
+  only: Flag.String("only").pipe(
+    Flag.withMetavar("rows"),
+    Flag.withDescription("Only these rows of the catalogue, as T4,M1"),
+    Flag.filterMap(toRows, (text) => `rows out of ${[...rowIds].join(", ")} (not ${text})`),
+    Flag.optional
+  ),
+  slow: Flag.Boolean("slow").pipe(
+    Flag.withDescription("Also what takes up to two minutes: time limits of connections, windows of queries"),
+    Flag.withDefault(false)
+  ),
+  profile: Flag.Literals("profile", ["ours", "core"]).pipe(
+    Flag.withDescription(
+      "What the node is held to: this project's defaults, or what stellar-core does (default: ours)"
+    ),
+    Flag.withDefault("ours")
+  ),
+  parallel: Flag.Int("parallel").pipe(
+    Flag.withDescription(`Attackers at a time (default: ${DEFAULT_PARALLEL})`),
+    Flag.withDefault(DEFAULT_PARALLEL),
+    Flag.filter((n) => n >= 1 && n <= MAX_PARALLEL, () => `a number from 1 to ${MAX_PARALLEL}`)
+  ),
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("One JSON object per row, and a last one for all"),
+    Flag.withDefault(false)
+  )
+}, (parsed) =>
+  work(run({
+    target: parsed.target,
+    options: Target.options(parsed),
+    only: Option.getOrUndefined(parsed.only),
+    slow: parsed.slow,
+    profile: parsed.profile,
+    parallel: parsed.parallel,
+    json: parsed.json
+  }))).pipe(
+    Command.withDescription(
+      "Attack a node on this machine as hostile and broken peers would, and see whether it does what the protocol demands: "
+        + "broken frames, handshakes, MACs, XDR, flow control and queries, over a thousand variants, each over a connection "
+        + "of its own, with an honest peer beside them. Attackers come from many addresses of 127.0.0.0/8 where the system "
+        + "allows it, so that limits per host do not get in the way. The exit code is 0 when all is as it must be, 4 when not."
+    ),
+    Command.withShortDescription("Whether a node takes hostile peers as it must"),
+    Command.withExamples([
+      {
+        command: "stellar-overlay conformance --target 127.0.0.1:11625",
+        description: "A node, or the first one of a demo"
+      },
+      {
+        command: "stellar-overlay conformance --target 127.0.0.1:11625 --profile core --only T4,M1,M2",
+        description: "Some rows, on stellar-core"
+      }
+    ])
+  )

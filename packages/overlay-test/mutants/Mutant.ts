@@ -1,0 +1,12 @@
+/** A defect that is planted on purpose, to see that something notices. */
+export interface Mutant {
+  /** In kebab case, unique. */
+  readonly name: string
+  /** From the root of the repository. */
+  readonly file: string
+  /** Occurs exactly once in the file. */
+  readonly find: string
+  readonly replace: string
+  /** Rows of the attack catalogue that must be red: with `stellar-overlay conformance` where the wire shows it. */
+  readonly rows: ReadonlyArray<string>
+}

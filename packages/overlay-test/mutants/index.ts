@@ -1,0 +1,7 @@
+/** All planted defects. */
+import type { Mutant } from "./Mutant.ts"
+import { wireMutants } from "./wire.ts"
+
+export type { Mutant } from "./Mutant.ts"
+
+export const mutants: ReadonlyArray<Mutant> = [...wireMutants]

@@ -1,0 +1,45 @@
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type * as Scheduler from "effect/Scheduler"
+import { after } from "./after.ts"
+
+/** A suspended fiber. Its own scheduler wakes it, so that a world decides the order and stacks do not grow. */
+export interface Waiter {
+  readonly scheduler: Scheduler.SchedulerDispatcher
+  readonly resume: () => void
+}
+
+const noop = () => {}
+
+/** Calls back once, after so many milliseconds; the function returned takes that back. */
+export type Timer = (fiber: Fiber.Fiber<unknown, unknown>, millis: number, fire: () => void) => () => void
+
+/** Waits until `wakeAll`, or for `millis` where given; an interrupted wait leaves the set. */
+export const parkIn = (waiters: Set<Waiter>, millis?: number, timer: Timer = after): Effect.Effect<void> =>
+  Effect.withFiber((fiber) =>
+    Effect.callback<void>((resume) => {
+      const waiter: Waiter = {
+        scheduler: fiber.currentDispatcher,
+        resume: () => {
+          cancelTimer()
+          resume(Effect.void)
+        }
+      }
+      waiters.add(waiter)
+      const cancelTimer = millis === undefined ? noop : timer(fiber, millis, () => {
+        waiters.delete(waiter)
+        resume(Effect.void)
+      })
+      return Effect.sync(() => {
+        cancelTimer()
+        waiters.delete(waiter)
+      })
+    })
+  )
+
+export const wakeAll = (waiters: Set<Waiter>): void => {
+  for (const waiter of waiters) {
+    waiters.delete(waiter)
+    waiter.scheduler.scheduleTask(waiter.resume, 0)
+  }
+}

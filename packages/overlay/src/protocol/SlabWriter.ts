@@ -1,0 +1,37 @@
+/**
+ * The messages of one write as one slab of bytes: frames, sequence numbers and MACs.
+ *
+ * @since 0.1.0
+ */
+import * as AuthenticatedMessage from "../wire/AuthenticatedMessage.ts"
+import type { Hmac } from "./Hmac.ts"
+import type { OutboundBatch } from "./OutboundBatch.ts"
+
+/**
+ * The encoder of one connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class SlabWriter {
+  readonly #spans: Array<number> = []
+  /** Messages of the last slab: all that were asked for, unless the sequence numbers ran out. */
+  signed = 0
+
+  /** Encodes the first `count` messages of a batch, as far as there are sequence numbers. */
+  write(batch: OutboundBatch, count: number, hmac: Hmac): Uint8Array {
+    const slab = new Uint8Array(batch.bytes)
+    const spans = this.#spans
+    let at = 0
+    for (let i = 0; i < count; i++) {
+      const { bytes } = batch.messages[i]!
+      spans[2 * i] = at + AuthenticatedMessage.FRAME_MAC_INPUT_OFFSET
+      at = AuthenticatedMessage.writeFrame(slab, at, bytes, 0, 0)
+      spans[2 * i + 1] = at - AuthenticatedMessage.MAC_LENGTH
+    }
+    this.signed = hmac.sign(slab, spans, count)
+    return this.signed < count
+      ? slab.subarray(0, spans[2 * this.signed]! - AuthenticatedMessage.FRAME_MAC_INPUT_OFFSET)
+      : slab
+  }
+}

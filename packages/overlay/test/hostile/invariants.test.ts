@@ -1,0 +1,128 @@
+/** The checkers of the global invariants, with what they must object to. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Invariants from "@stellar-overlay/overlay-test/hostile/Invariants"
+import { nodeAttack } from "@stellar-overlay/overlay-test/hostile/NodeAttack"
+import * as NodeTrial from "@stellar-overlay/overlay-test/hostile/NodeTrial"
+import { Context, Effect } from "effect"
+import * as DropReason from "../../src/DropReason.ts"
+import * as NodeOverlayCrypto from "../../src/NodeOverlayCrypto.ts"
+import type { OverlayEvent } from "../../src/OverlayEvents.ts"
+import { empty } from "../../src/OverlayMetricsSnapshot.ts"
+import { Peers } from "../../src/Peers.ts"
+import { MessageType } from "../../src/wire/MessageType.ts"
+import { PeerAddress } from "../../src/wire/PeerAddress.ts"
+
+const passages = (count: number, millis: (i: number) => number | undefined) =>
+  Array.from({ length: count }, (_, i) => {
+    const took = millis(i)
+    return { saidAt: 100 * i, heardAt: took === undefined ? undefined : 100 * i + took }
+  })
+
+const dropped = (port: number): OverlayEvent => ({
+  _tag: "PeerDropped",
+  address: PeerAddress.make("20.0.0.1", port),
+  role: "acceptor",
+  id: undefined,
+  authenticated: false,
+  reason: DropReason.make("UnexpectedMac")
+})
+
+describe("the global invariants", () => {
+  it("G2 messages of neighbours may take half as long again, and none may be lost", () => {
+    const before = passages(100, () => 20)
+    assert.isEmpty(Invariants.neighbours(before, passages(100, () => 30)))
+    assert.isEmpty(Invariants.neighbours(before, passages(1000, (i) => (i < 9 ? 500 : 20))))
+    assert.lengthOf(Invariants.neighbours(before, passages(100, (i) => (i < 3 ? 31 : 20))), 1)
+    assert.lengthOf(Invariants.neighbours(before, passages(100, (i) => (i === 50 ? undefined : 20))), 1)
+    assert.lengthOf(Invariants.neighbours(before, []), 1)
+  })
+
+  it("G3 a bound that is exceeded by one is said", () => {
+    assert.isEmpty(Invariants.overflowing([["things", 5, 5]]))
+    assert.deepStrictEqual(Invariants.overflowing([["things", 6, 5]]), ["G3 6 things, 5 are allowed"])
+  })
+
+  it("G4 whatever is more than before is said", () => {
+    assert.isEmpty(Invariants.leftBehind({ links: 2 }, { links: 2 }))
+    assert.isEmpty(Invariants.leftBehind({ links: 2 }, { links: 1 }))
+    assert.lengthOf(Invariants.leftBehind({ links: 2 }, { links: 3 }), 1)
+  })
+
+  it("G5 a turn of five hundred signature checks is too long, five hundred turns of one are not", () => {
+    for (const [perTurn, problems] of [[1, 0], [500, 1]] as const) {
+      let turn = 0
+      const meter = new Invariants.TurnMeter(() => turn)
+      const { ed25519Verify } = meter.over(NodeOverlayCrypto.primitives)
+      for (let i = 0; i < 500; i++) {
+        if (i % perTurn === 0) turn++
+        ed25519Verify(new Uint8Array(32), new Uint8Array(32), new Uint8Array(64))
+      }
+      assert.lengthOf(meter.problems(), problems)
+      assert.strictEqual(meter.verified, 500)
+    }
+  })
+
+  it("G6 a connection that was dropped twice, or never, is said; and drops that were not counted or logged", () => {
+    const events = [dropped(1), dropped(2), dropped(2)]
+    assert.isEmpty(Invariants.drops(events, ["20.0.0.1:1"]))
+    assert.lengthOf(Invariants.drops(events, ["20.0.0.1:1", "20.0.0.1:2"]), 1)
+    assert.lengthOf(Invariants.drops(events, ["20.0.0.1:3"]), 1)
+    assert.isEmpty(Invariants.counted([], empty, 0))
+    assert.lengthOf(Invariants.counted(events, empty, 3), 1)
+    assert.lengthOf(Invariants.counted(events, empty, 2), 2)
+  })
+
+  it("G7 what is said beyond the handshake counts, SCP messages and honest hosts do not", () => {
+    const victim = PeerAddress.make("10.1.0.1", 11_625)
+    const link = (id: number, from: string) => ({ id, dialer: PeerAddress.make(from, 50_000), listener: victim })
+    const frame = (type: number, size: number) => {
+      const bytes = new Uint8Array(4 + size)
+      new DataView(bytes.buffer).setUint32(0, 0x8000_0000 + size)
+      new DataView(bytes.buffer).setUint32(16, type)
+      return bytes
+    }
+    const meter = new Invariants.ByteMeter(victim.host, ["10.2.0.1"])
+    const [attacker, honest] = [link(1, "20.0.0.1"), link(2, "10.2.0.1")]
+    meter.onBytes(attacker, "toListener", new Uint8Array(1000))
+    meter.onBytes(attacker, "toDialer", frame(MessageType.ScpMessage, 100_000))
+    meter.onBytes(attacker, "toDialer", frame(MessageType.TxSet, Invariants.FREE_BYTES - 4))
+    meter.onBytes(honest, "toDialer", frame(MessageType.TxSet, 100_000))
+    assert.isEmpty(meter.problems(0))
+    meter.onBytes(attacker, "toDialer", frame(MessageType.TxSet, 1996))
+    assert.strictEqual(meter.amplification, 2)
+    assert.isEmpty(meter.problems(2))
+    assert.lengthOf(meter.problems(1.9), 1)
+  })
+
+  it.effect("G1 G2 G4 a trial sees what an attack does to others", () =>
+    Effect.gen(function*() {
+      const outcome = (attack: Parameters<typeof NodeTrial.inWorld>[0]) =>
+        NodeTrial.inWorld(attack, attack.variants[0]!)
+      const cases = [{ name: "the only one" }]
+      const ends = yield* outcome(nodeAttack({
+        id: "X",
+        title: "drops an honest peer",
+        needs: "victim",
+        cases,
+        run: (victim) =>
+          Effect.sync(() => {
+            const { authenticated, drop } = Context.get(victim.inside.services, Peers)
+            for (const { id } of authenticated()) drop(id, DropReason.make("DroppedByUser"))
+          })
+      }))
+      assert.isTrue(ends.problems.some((text) => text.startsWith("G2 the honest speaker was dropped")))
+      const stays = yield* outcome(nodeAttack({
+        id: "X",
+        title: "leaves a fiber behind, and fails",
+        cases,
+        run: (_, attackers) =>
+          Effect.gen(function*() {
+            yield* attackers.join("20.0.0.1")
+            yield* Effect.forkDetach(Effect.sleep("1 hour"))
+            return yield* Effect.die("on purpose")
+          })
+      }))
+      assert.isTrue(stays.problems.some((text) => text.includes("on purpose")), stays.problems.join("\n"))
+      assert.isTrue(stays.problems.some((text) => text.startsWith("G4 when all was over")), stays.problems.join("\n"))
+    }))
+})

@@ -1,0 +1,218 @@
+/** Peers that break a rule, and how they are sent away. */
+import { assert } from "@effect/vitest"
+import type { PeerScriptOptions } from "@stellar-overlay/overlay-test/ScriptedNode"
+import type { ScriptedPeer } from "@stellar-overlay/overlay-test/ScriptedPeer"
+import { Effect } from "effect"
+import type { DropTag } from "../../src/DropReason.ts"
+import { Auth, ErrorMsg, GetScpState, Peers, SendMore, SendMoreExtended } from "../../src/wire/StellarMessage.ts"
+import { transaction } from "../flood/messages.ts"
+import { MemoryHost } from "../flood/network.ts"
+import type { NodeOptions, Scenario } from "./net.ts"
+
+interface Ending {
+  readonly title: string
+  readonly reason: DropTag
+  /** The ERROR_MSG it ends with; silent unless given. */
+  readonly error?: readonly [code: number, text: string]
+  readonly says: (peer: ScriptedPeer) => Effect.Effect<unknown, unknown>
+  readonly script?: PeerScriptOptions
+  readonly node?: () => NodeOptions
+}
+
+const MISC = 0
+const DATA = 1
+const CONF = 2
+const AUTH = 3
+
+const state = GetScpState.make({ ledgerSeq: 1 })
+const helloOnly = (peer: ScriptedPeer) => peer.say(peer.script.hello())
+
+const authenticated = (says: Ending["says"]): Ending["says"] => (peer) => Effect.andThen(peer.handshake(), says(peer))
+
+const endings: ReadonlyArray<Ending> = [
+  {
+    title: "HSK-002 HS-01 HELLO twice",
+    reason: "UnexpectedHello",
+    says: (peer) => Effect.andThen(peer.handshake("GotHello"), helloOnly(peer))
+  },
+  {
+    title: "HS-02 AUTH before HELLO",
+    reason: "ReceiveMacKeyZero",
+    error: [AUTH, "receive mac key is zero"],
+    says: (peer) => peer.say(Auth.make({ flags: 200 }))
+  },
+  {
+    title: "HSK-013 HS-09 a certificate that has expired",
+    reason: "CertificateExpired",
+    script: { hello: { certificate: { expiresIn: -10 } } },
+    says: helloOnly
+  },
+  {
+    title: "HS-09 a certificate for hours ahead",
+    reason: "CertificateTooFarAhead",
+    script: { hello: { certificate: { expiresIn: 20_000 } } },
+    says: helloOnly
+  },
+  {
+    title: "HSK-012 HS-09 a certificate nobody signed",
+    reason: "CertificateInvalid",
+    script: { hello: { certificate: { damage: (signature) => void signature.fill(1, 0, 8) } } },
+    says: helloOnly
+  },
+  {
+    title: "HSK-010 a HELLO for another network under a good certificate",
+    reason: "WrongNetwork",
+    error: [CONF, "wrong network passphrase"],
+    script: { hello: { networkId: new Uint8Array(32).fill(3) } },
+    says: helloOnly
+  },
+  {
+    title: "HSK-010 a peer of another network",
+    reason: "CertificateInvalid",
+    script: { networkPassphrase: "another network" },
+    says: helloOnly
+  },
+  {
+    title: "HSK-008 a version window below ours",
+    reason: "WrongProtocolVersion",
+    error: [CONF, "wrong protocol version"],
+    script: { hello: { overlayVersion: 20, overlayMinVersion: 18 } },
+    says: helloOnly
+  },
+  {
+    title: "HSK-009 a version window above ours",
+    reason: "WrongProtocolVersion",
+    error: [CONF, "wrong protocol version"],
+    script: { hello: { overlayVersion: 99, overlayMinVersion: 98 } },
+    says: helloOnly
+  },
+  {
+    title: "HS-10 a listening port that is none",
+    reason: "BadAddress",
+    error: [CONF, "bad address"],
+    script: { hello: { listeningPort: 0 } },
+    says: helloOnly
+  },
+  {
+    title: "HSK-020 AUTH without the flag for bytes",
+    reason: "FlowControlBytesDisabled",
+    error: [CONF, "flow control bytes disabled"],
+    says: (peer) => Effect.andThen(peer.handshake("GotHello"), peer.say(Auth.make({ flags: 100 })))
+  },
+  {
+    title: "HS-05 a message before AUTH",
+    reason: "MessageBeforeHandshake",
+    says: (peer) => Effect.andThen(peer.handshake("GotHello"), peer.say(state))
+  },
+  {
+    title: "COD-01 bytes that are no message",
+    reason: "CorruptXdr",
+    error: [DATA, "received corrupt XDR"],
+    says: (peer) => peer.sayFrame(new Uint8Array(40).fill(0xee))
+  },
+  {
+    title: "COD-02 a mark above the limit of strangers",
+    reason: "FrameTooLarge",
+    says: (peer) => peer.sayBytes(Uint8Array.of(0x80, 0, 0x20, 0))
+  },
+  {
+    title: "COD-02 a mark of no length",
+    reason: "FrameEmpty",
+    says: (peer) => peer.sayBytes(Uint8Array.of(0x80, 0, 0, 0))
+  },
+  {
+    title: "CON-06 an end in the middle of a message",
+    reason: "ShortRead",
+    says: (peer) => Effect.andThen(peer.sayBytes(Uint8Array.of(0x80, 0, 0, 40, 1, 2, 3)), peer.finish)
+  },
+  { title: "CON-06 an end before a word", reason: "RemoteClosed", says: (peer) => peer.finish },
+  {
+    title: "HMA-01 a MAC that does not fit",
+    reason: "UnexpectedMac",
+    error: [AUTH, "unexpected MAC"],
+    says: authenticated((peer) => peer.say(state, { mac: new Uint8Array(32).fill(7) }))
+  },
+  {
+    title: "HMA-01 a MAC of zeros",
+    reason: "UnexpectedMac",
+    error: [AUTH, "unexpected MAC"],
+    says: authenticated((peer) => peer.say(state, { mac: "zero" }))
+  },
+  {
+    title: "HMA-02 a number that was left out",
+    reason: "UnexpectedAuthSequence",
+    error: [AUTH, "unexpected auth sequence"],
+    says: authenticated((peer) => peer.say(state, { sequence: peer.script.sendSequence + 1n }))
+  },
+  {
+    title: "HMA-02 a message said twice",
+    reason: "UnexpectedAuthSequence",
+    error: [AUTH, "unexpected auth sequence"],
+    says: authenticated((peer) =>
+      Effect.andThen(peer.say(state), peer.say(state, { sequence: peer.script.sendSequence - 1n }))
+    )
+  },
+  {
+    title: "HS-04 AUTH twice",
+    reason: "OutOfOrderAuth",
+    error: [MISC, "out-of-order AUTH message"],
+    says: authenticated((peer) => peer.say(Auth.make({ flags: 200 })))
+  },
+  {
+    title: "FLC-013 plain SEND_MORE",
+    reason: "UnexpectedSendMore",
+    says: authenticated((peer) => peer.say(SendMore.make({ numMessages: 1 })))
+  },
+  {
+    title: "FLC-014 a grant without bytes",
+    reason: "InvalidSendMoreExtended",
+    says: authenticated((peer) => peer.say(SendMoreExtended.make({ numMessages: 1, numBytes: 0 })))
+  },
+  {
+    title: "FLC-010 more than was granted",
+    reason: "FloodCapacityExceeded",
+    node: () => ({
+      host: new MemoryHost({ receiveTransactions: () => Effect.never }),
+      config: { peerFloodReadingCapacity: 1, peerReadingCapacity: 100, flowControlSendMoreBatchSize: 1 }
+    }),
+    says: authenticated((peer) => Effect.andThen(peer.say(transaction(1)), peer.say(transaction(2))))
+  },
+  {
+    title: "PEX-01 PEERS from the side that dialled",
+    reason: "ReceivedPeers",
+    says: authenticated((peer) => peer.say(Peers.make({ addresses: [] })))
+  },
+  {
+    title: "CON-05 ERR_MISC with a word of its own",
+    reason: "ErrorReceived",
+    says: authenticated((peer) => peer.say(ErrorMsg.make({ code: 0, text: "for no reason" })))
+  },
+  {
+    title: "CON-05 ERR_LOAD",
+    reason: "LoadErrorReceived",
+    says: authenticated((peer) => peer.say(ErrorMsg.make({ code: 4, text: "peer rejected" })))
+  },
+  {
+    title: "HSK-021 silence for the time of a handshake",
+    reason: "HandshakeTimeout",
+    node: () => ({ config: { peerAuthenticationTimeoutSeconds: 1 } }),
+    says: (peer) => peer.handshake("GotHello")
+  }
+]
+
+/** One node, one peer that dials it; afterwards the next one is welcome. */
+export const scenarios: ReadonlyArray<Scenario> = endings.map(({ error, node, reason, says, script, title }) => ({
+  title: `${title}: ${reason}`,
+  run: (net) =>
+    Effect.gen(function*() {
+      const one = yield* net.node("one", node?.())
+      const peer = yield* net.peer("villain", one, script)
+      yield* says(peer)
+      const { kind } = yield* peer.expectClosed({ error: error ?? "silent" })
+      yield* net.dropped(one, 1)
+      assert.deepStrictEqual(one.drops(), [reason])
+      yield* (yield* net.peer("guest", one)).handshake()
+      yield* net.until("the guest is in", () => one.overlay.peers.authenticated().length === 1)
+      return { heard: peer.script.heard.map(({ message }) => message?._tag), broken: kind === "BadFrame" }
+    })
+}))
