@@ -1,21 +1,27 @@
-/** The speed of simulation: authenticated deliveries per second between two peers in a deterministic world. */
+/**
+ * The speed of simulation: deliveries between two peers, worlds of campaigns, and whole networks of 100 nodes; of 1000
+ * nodes too with SIMULATE_1000=1, which takes minutes.
+ */
 import type { actor as Simulation } from "./actors/simulation.ts"
-import { alternate, type Benchmark, figure, type Table } from "./harness.ts"
+import type { actor as Swarm } from "./actors/swarm.ts"
+import { alternate, type Benchmark, type Effort, figure, type Report, type Verdict } from "./harness.ts"
 import { spawn, withChildren } from "./processes.ts"
 
 const BUDGET = 100_000
+const WORLDS_BUDGET = 3
+const REAL_TIME_BUDGET = 3
+const LARGE_SECONDS = 300
+const LARGE_MIB = 2048
 
-export const simulation: Benchmark = {
-  name: "simulation",
-  title: "Simulation",
-  run: async ({ millis, rounds }) => {
-    const child = spawn<typeof Simulation>("simulation")
-    return withChildren([child], async () => {
-      const { call } = await child
-      let seed = 0
-      const results = await alternate(rounds, { ours: () => call.run(100 * millis, seed++) }, 2)
-      const speed = results.of("ours", "perSecond")
-      const table: Table = {
+const deliveries = async ({ millis, rounds }: Effort): Promise<Report> => {
+  const child = spawn<typeof Simulation>("simulation")
+  return withChildren([child], async () => {
+    const { call } = await child
+    let seed = 0
+    const results = await alternate(rounds, { ours: () => call.run(100 * millis, seed++) }, 2)
+    const speed = results.of("ours", "perSecond")
+    return {
+      tables: [{
         title: "Two peers over the loopback transport in a World, mix, with MACs and credit",
         columns: ["deliveries/s", "min", "max", "CPU us per delivery"],
         rows: [[
@@ -24,17 +30,109 @@ export const simulation: Benchmark = {
           figure(speed.max),
           figure(results.of("ours", "cpuMicros").median)
         ]]
+      }],
+      verdicts: [{
+        what: "simulation",
+        budget: ">= 100 000 deliveries/s",
+        measured: figure(speed.median),
+        met: speed.median >= BUDGET
+      }],
+      data: results
+    }
+  })
+}
+
+const worlds = async ({ millis, rounds }: Effort): Promise<Report> => {
+  const child = spawn<typeof Swarm>("swarm")
+  return withChildren([child], async () => {
+    const { call } = await child
+    const count = millis < 100 ? 2 : 10
+    await call.worlds(0, 2) // for the compiler
+    let from = 100
+    const results = await alternate(rounds, {
+      ours: () => {
+        from += count
+        return call.worlds(from, count)
       }
-      return {
-        tables: [table],
-        verdicts: [{
-          what: "simulation",
-          budget: ">= 100 000 deliveries/s",
-          measured: figure(speed.median),
-          met: speed.median >= BUDGET
-        }],
-        data: results
-      }
-    })
+    }, 0)
+    const speed = results.of("ours", "perSecond")
+    return {
+      tables: [{
+        title: "Worlds of campaigns: 5 to 12 nodes, a virtual minute, faults, traffic and all checkers",
+        columns: ["worlds/s", "min", "max", "CPU ms per world", "messages per world"],
+        rows: [[
+          figure(speed.median),
+          figure(speed.min),
+          figure(speed.max),
+          figure(results.of("ours", "cpuMicros").median / 1000),
+          figure(results.of("ours", "messages").median)
+        ]]
+      }],
+      verdicts: [{
+        what: "swarm worlds",
+        budget: `>= ${WORLDS_BUDGET}/s`,
+        measured: figure(speed.median),
+        met: speed.median >= WORLDS_BUDGET
+      }],
+      data: results
+    }
+  })
+}
+
+const networks = async (): Promise<Report> => {
+  const sizes = process.env["SIMULATE_1000"] === "1" ? [100, 1000] : [100]
+  const rows: Array<ReadonlyArray<string>> = []
+  const verdicts: Array<Verdict> = []
+  const data: Array<unknown> = []
+  for (const nodes of sizes) {
+    const child = spawn<typeof Swarm>("swarm", ["--max-old-space-size=4096"])
+    const measured = await withChildren([child], async () => (await child).call.network(nodes, 60, 1))
+    const of = (name: string): number => measured[name] ?? 0
+    rows.push([
+      String(nodes),
+      figure(of("wallSeconds")),
+      figure(of("timesRealTime")),
+      figure(of("cpuSeconds")),
+      figure(of("peakMiB")),
+      `${of("lowestLedger")} to ${of("highestLedger")}`
+    ])
+    data.push({ nodes, ...measured })
+    verdicts.push(
+      nodes === 100
+        ? {
+          what: "100 simulated nodes",
+          budget: `>= ${REAL_TIME_BUDGET} times real time`,
+          measured: figure(of("timesRealTime")),
+          met: of("timesRealTime") >= REAL_TIME_BUDGET
+        }
+        : {
+          what: "1000 simulated nodes, 60 virtual s",
+          budget: "<= 5 min and 2 GiB",
+          measured: `${figure(of("wallSeconds"))} s, ${figure(of("peakMiB"))} MiB`,
+          met: of("wallSeconds") <= LARGE_SECONDS && of("peakMiB") <= LARGE_MIB
+        }
+    )
+  }
+  return {
+    tables: [{
+      title: "Whole networks shaped like the public one, 9 validators, a ledger every 5 s, from cold for 60 virtual s",
+      columns: ["nodes", "wall s", "times real time", "CPU s", "peak MiB", "ledgers"],
+      rows
+    }],
+    verdicts,
+    data
+  }
+}
+
+export const simulation: Benchmark = {
+  name: "simulation",
+  title: "Simulation",
+  run: async (effort) => {
+    const reports = [await deliveries(effort), await worlds(effort), await networks()]
+    return {
+      tables: reports.flatMap(({ tables }) => tables),
+      verdicts: reports.flatMap(({ verdicts }) => verdicts),
+      data: reports.map(({ data }) => data)
+    }
   }
 }

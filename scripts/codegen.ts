@@ -1,6 +1,6 @@
 /**
- * Writes the barrel `src/index.ts` of each library and the page of drop reasons, or with `--check` says which is out of
- * date.
+ * Writes the barrel `src/index.ts` of each library and the pages of drop reasons and metrics, or with `--check` says
+ * which is out of date.
  *
  * A barrel has every public module that runs on any runtime as a namespace, with the first paragraph of the module's
  * docblock. Modules for Node.js (`Node*.ts`) are imported by their own path, `@stellar-overlay/overlay/NodeTransport`.
@@ -8,6 +8,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, posix } from "node:path"
 import * as DropReason from "../packages/overlay/src/DropReason.ts"
+import * as OverlayMetricNames from "../packages/overlay/src/OverlayMetricNames.ts"
 import { errorCodeName } from "../packages/overlay/src/wire/StellarMessage.ts"
 import { isPublic } from "./check-docs.ts"
 import { isNodeFile, root, type SourceFile, sources } from "./lib/workspace.ts"
@@ -66,6 +67,37 @@ the connection is closed.
 ${sections.join("\n")}`
 }
 
+const labelText = ({ bound, name, values }: OverlayMetricNames.MetricLabel): string =>
+  `${name} (${
+    values === undefined ? `at most ${bound}` : values.length > 8 ? `${values.length} values` : values.join(", ")
+  })`
+
+/** The text of docs/metrics.md. */
+export const metrics = (): string => {
+  const rows = OverlayMetricNames.names.map((name) => {
+    const { core, help, labels, type, unit } = OverlayMetricNames.definitionOf(name)
+    return `| \`${name}\` | ${type} | ${unit} | ${labels.map(labelText).join("; ")} | ${help} | ${
+      core === undefined ? "" : `\`${core}\``
+    } |`
+  })
+  return `# Metrics
+
+What a node counts and measures, with stellar-core's name where it has the same metric. Per-message counts are increments in
+the connection's own state, summed when somebody asks; histograms are shared by all connections of a node. All label values
+come from closed lists, but for \`peer\`, of which there are never more than ${OverlayMetricNames.MAX_PEER_LABELS} and \`other\`.
+
+Core's meters are counters here, its timers histograms in seconds, its counters gauges. \`X\` in core's names is the value of
+the label \`type\`. \`overlay.message.drop\` is never marked, in core and here. \`overlay.flood.tx-batch-size\` exists in core's
+test builds only and not here; \`app.post-on-overlay-thread.delay\` is the wait for a thread that does not exist here, for
+which the delay of the event loop is the equivalent. \`overlay.timeout.*\` and \`overlay.error.*\` follow from the
+reasons of drops.
+
+| Name | Type | Unit | Labels | Meaning | stellar-core |
+| --- | --- | --- | --- | --- | --- |
+${rows.join("\n")}
+`
+}
+
 /** Writes what is out of date, unless `dry`, and returns the paths. */
 export const run = (dry: boolean): Array<string> => {
   const files = new Map(
@@ -75,6 +107,7 @@ export const run = (dry: boolean): Array<string> => {
     })
   )
   files.set("docs/drop-reasons.md", dropReasons())
+  files.set("docs/metrics.md", metrics())
   return [...files].flatMap(([path, text]) => {
     const file = join(root, path)
     if (existsSync(file) && readFileSync(file, "utf8") === text) return []

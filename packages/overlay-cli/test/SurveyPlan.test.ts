@@ -98,6 +98,20 @@ describe("SurveyPlan", () => {
     assert.deepInclude(run.plan.coverage, { known: 62, answered: 62, silent: 0, connections: 61 })
   })
 
+  it("lists that end at a page, or one before or after it, in either direction", () => {
+    for (const count of [24, 25, 26, 49, 50, 51]) {
+      for (const isInbound of [true, false]) {
+        const pairs = Array.from({ length: count - 1 }, (_, i) => isInbound ? [i + 2, 1] as const : [1, i + 2] as const)
+        const nodes = network(count + 1, [isInbound ? [0, 1] : [1, 0], ...pairs])
+        const run = begin(nodes, 2, { answerMillis: 10 * ROUND_MILLIS })
+        toTheEnd(run)
+        isTheTruth(run.plan, nodes)
+        const hub = run.plan.nodes.find(({ id }) => id === nodes[1]!.id)!
+        assert.deepStrictEqual([hub.status, hub.requests], ["answered", Math.ceil(count / PAGE)], `${count}`)
+      }
+    }
+  })
+
   it("goes breadth-first, and asks those first whom more nodes named", () => {
     // 0 - {1, 2, 3}; all three know 4, one knows 5; 4 knows 6.
     const nodes = network(7, [[0, 1], [0, 2], [0, 3], [1, 5], [1, 4], [2, 4], [3, 4], [4, 6]])

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { plant } from "../../../scripts/mutate.ts"
 import { mutants } from "../../overlay-test/mutants/index.ts"
+import { swarmMutants } from "../../overlay-test/mutants/swarm.ts"
 import { child, cli, objects } from "./support.ts"
 
 const root = new URL("../../../", import.meta.url)
@@ -85,7 +86,8 @@ describe("planted defects", () => {
     it(`${mutant.name} has its place, once, and changes it`, () => {
       const source = readFileSync(new URL(mutant.file, root), "utf8")
       assert.notStrictEqual(plant(source, mutant), source)
-      assert.isNotEmpty(mutant.rows)
+      // Those that honest nodes suffer from are noticed by `sim mutants`.
+      if (!swarmMutants.includes(mutant)) assert.isNotEmpty(mutant.rows)
     })
   }
 

@@ -1,9 +1,11 @@
 /** Health, readiness, metrics and events of a node that runs, as an operator's tools see them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { writeFileSync } from "node:fs"
 import * as Http from "node:http"
 import * as Net from "node:net"
-import { connected, eventually, get, node, raw, request, type RunningNode } from "./nodeSupport.ts"
+import { join } from "node:path"
+import { connected, eventually, folder, get, node, raw, request, type RunningNode } from "./nodeSupport.ts"
 
 interface Heard {
   readonly status: number
@@ -44,7 +46,7 @@ const data = (text: string): Array<Record<string, unknown>> =>
 const reasons = (body: string): ReadonlyArray<string> =>
   JSON.parse(body).reasons.map(({ reason }: { readonly reason: string }) => reason)
 
-const join = (a: RunningNode, b: RunningNode) => get(b, `/connect?peer=127.0.0.1&port=${a.port}`)
+const introduce = (a: RunningNode, b: RunningNode) => get(b, `/connect?peer=127.0.0.1&port=${a.port}`)
 
 describe("operations", () => {
   it.live("O7 MET-02 health, readiness and metrics answer a scraper; other methods, paths and sizes get what they deserve", () =>
@@ -52,16 +54,18 @@ describe("operations", () => {
       const a = yield* node()
       const { adminPort } = a
       const alone = yield* request(adminPort, "/readyz")
-      assert.deepStrictEqual([alone.status, reasons(alone.body)], [503, ["TooFewPeers"]])
+      assert.strictEqual(alone.status, 503)
+      assert.include(reasons(alone.body), "TooFewPeers")
       assert.strictEqual(alone.headers["content-type"], "application/json")
       const healthy = yield* request(adminPort, "/healthz")
       assert.strictEqual(healthy.status, 200)
       assert.deepInclude(JSON.parse(healthy.body), { healthy: true, ready: false, status: "not ready" })
 
       const b = yield* node(["--no-listen"])
-      yield* join(a, b)
+      yield* introduce(a, b)
       yield* eventually(connected(a), (ids) => ids.length === 1)
-      const ready = yield* request(adminPort, "/readyz")
+      // A machine that is busy may have stopped for a second just now.
+      const ready = yield* eventually(request(adminPort, "/readyz"), ({ status }) => status === 200)
       assert.deepStrictEqual([ready.status, JSON.parse(ready.body)], [200, {
         status: "ready",
         healthy: true,
@@ -108,10 +112,13 @@ describe("operations", () => {
   it.live("O7 a node that may be alone is ready, and one that must be in sync at once is not", () =>
     Effect.gen(function*() {
       const a = yield* node(["--min-peers", "0", "--max-out-of-sync", "3600"])
-      assert.strictEqual((yield* request(a.adminPort, "/readyz")).status, 200)
+      yield* eventually(request(a.adminPort, "/readyz"), ({ status }) => status === 200)
       const b = yield* node(["--min-peers", "0", "--max-out-of-sync", "0"])
-      const answer = yield* eventually(request(b.adminPort, "/readyz"), ({ status }) => status === 503)
-      assert.deepStrictEqual(reasons(answer.body), ["OutOfSync"])
+      const answer = yield* eventually(
+        Effect.map(request(b.adminPort, "/readyz"), ({ body }) => reasons(body)),
+        (all) => all.includes("OutOfSync")
+      )
+      assert.include(answer, "OutOfSync")
     }))
 
   it.live("O4 G6 a caller that comes and goes is one line, one reason and one count, or one of the lines that are counted", () =>
@@ -155,8 +162,10 @@ describe("operations", () => {
       const version = "v1\u001b[2J\u009b1m\u202e</script><img src=x onerror='alert(1)'>\u2028&\\"
       const a = yield* node()
       const heard = yield* listen(a.adminPort)
-      const b = yield* node(["--no-listen"], { OVERLAY_VERSION_STRING: version })
-      yield* join(a, b)
+      const config = join(yield* folder, "config.json")
+      writeFileSync(config, JSON.stringify({ versionString: version }))
+      const b = yield* node(["--no-listen", "--config", config])
+      yield* introduce(a, b)
       yield* eventually(connected(a), (ids) => ids.length === 1)
       yield* until(heard, (text) => text.includes("PeerAuthenticated"))
       assert.include(data(heard.text()).map((event) => event["version"]), version)
@@ -187,7 +196,7 @@ describe("operations", () => {
       const some = yield* listen(a.adminPort, "?type=NodeBanned,NodeUnbanned&type=PeerDropped")
       assert.deepStrictEqual([all.status, all.type], [200, "text/event-stream"])
       const b = yield* node(["--no-listen"])
-      yield* join(a, b)
+      yield* introduce(a, b)
       yield* eventually(connected(a), (ids) => ids.length === 1)
       yield* get(a, `/droppeer?node=${b.id}&ban=1`)
       yield* get(a, `/unban?node=${b.id}`)

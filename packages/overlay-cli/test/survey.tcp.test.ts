@@ -170,6 +170,55 @@ describe("survey of nodes over TCP", () => {
       }),
     120_000
   )
+
+  it.live(
+    "SUR-16 a surveyor that died is started again and told of its survey, and --resume ends it",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* folder
+        const { others, surveyor } = yield* nodes(2, directory)
+        const resume = join(directory, "state.json")
+        const running = yield* child([
+          "survey",
+          String(surveyor.adminPort),
+          "--collect",
+          "0.5",
+          "--settle",
+          "600",
+          "--nonce",
+          "4711",
+          "--json",
+          "--resume",
+          resume
+        ])
+        yield* eventually(
+          Effect.sync(() => existsSync(resume) && JSON.parse(readFileSync(resume, "utf8")).phase),
+          (phase) => phase === "reporting"
+        )
+        surveyor.running.process.kill("SIGKILL")
+        yield* surveyor.running.ended
+        yield* running.interrupt
+        const { code, err } = yield* running.ended
+        assert.strictEqual(code, 130)
+        assert.match(err, /could not be told/)
+
+        const again = yield* node(
+          ["--config", join(directory, "fast.json"), "--peer", others[0]!.address, "--peer", others[1]!.address],
+          { NODE_SEED: SEED }
+        )
+        assert.strictEqual(again.id, surveyor.id)
+        yield* eventually(connected(again), (ids) => ids.length === 2)
+        const ran = yield* cli(["survey", String(again.adminPort), "--resume", resume, ...quick])
+        assert.strictEqual(ran.code, 0, ran.err.join("\n"))
+        assert.match(ran.err.join("\n"), /started again: the node was told of its survey/)
+        assert.match(ran.out.join("\n"), /surveyed 2 of 3 nodes/) // what it had counted itself is gone
+        assert.deepStrictEqual(
+          yield* get(again, "/resumesurvey?nonce=1"),
+          "Failed to resume the survey. Another survey is active.\n"
+        )
+      }),
+    120_000
+  )
 })
 
 interface CoreOptions {

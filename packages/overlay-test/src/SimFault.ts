@@ -66,12 +66,12 @@ export interface Parameters {
   readonly HalfOpen: Lane
   /** Connections on the lane break with an RST, now. */
   readonly Reset: Lane
-  /** Each connection on the lane breaks with an RST in the middle of its next frame. */
-  readonly ResetMidFrame: Lane
+  /** A connection on the lane breaks with an RST in the middle of a frame. */
+  readonly ResetMidFrame: Strikes
   /** The direction of each connection on the lane ends with a FIN, now. */
   readonly Fin: Lane
-  /** The direction of each connection on the lane ends with a FIN in the middle of its next frame. */
-  readonly FinMidFrame: Lane
+  /** The direction of a connection on the lane ends with a FIN in the middle of a frame. */
+  readonly FinMidFrame: Strikes
   /** Dials from `from` to `to` are refused. */
   readonly DialRefused: Lane
   /** Dials from `from` to `to` are not answered. */

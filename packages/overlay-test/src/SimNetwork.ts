@@ -132,6 +132,8 @@ export interface Options extends Omit<LoopbackOptions, "onBytes" | "segmentation
   /** What every link is like unless `setLink` says otherwise. */
   readonly conditions?: Conditions | undefined
   readonly onEvent?: ((event: SimEvent) => void) | undefined
+  /** Sees every chunk as it is written, before any fault. */
+  readonly onBytes?: ((chunk: Uint8Array, where: FromTo & { readonly link: number }) => void) | undefined
 }
 
 /**

@@ -129,9 +129,8 @@ export const layerPeers = (options: Options) => {
     options.host ?? layerIdleHost,
     options.resolver ?? Resolver.layerStatic({}),
     events,
-    options.metrics ?? OverlayMetrics.layer,
     Layer.succeed(PeersConfig.PeersConfig, { ...PeersConfig.defaults, ...options.peers })
-  )
+  ).pipe(Layer.provideMerge(options.metrics ?? OverlayMetrics.layer))
   return Peers.layer.pipe(
     Layer.provideMerge(PeerManager.layerOverlayConfig(options.addresses)),
     Layer.provideMerge(LocalNode.layer),

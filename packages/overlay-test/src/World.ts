@@ -197,6 +197,8 @@ export class World extends Context.Service<World, {
    * returned says that it was. What stays open is in `Report.left`.
    */
   readonly opened: (kind: string) => () => void
+  /** Fibers that have begun and not ended, and timers that are pending. */
+  readonly alive: { readonly fibers: number; readonly timers: number }
   /** Virtual milliseconds since the start. */
   readonly millis: number
   /** Tasks and timers run so far. */

@@ -281,6 +281,18 @@ describe("SimNetwork: broken connections", () => {
       assert.isUndefined(network.fired.get("FrameDuplicate"))
     })))
 
+  it.effect("SIM-01 a probability is kept, and every loss is counted once", () =>
+    inNetwork(Effect.gen(function*() {
+      const network = yield* SimNetwork.SimNetwork
+      const { a, b } = yield* connect
+      const seen = yield* record(b)
+      const drop = yield* network.inject({ _tag: "FrameDrop", from: "a", probability: 0.25 })
+      for (let i = 0; i < 4_000; i++) yield* a.write(frame(20))
+      yield* Effect.sleep(1)
+      assert.strictEqual(seen.total(), 20 * (4_000 - drop.fired))
+      assert.isTrue(drop.fired > 800 && drop.fired < 1_200, `${drop.fired} of 4000`)
+    })))
+
   it.effect("SIM-01 two frames change places; one that nothing follows comes when the fault ends", () =>
     inNetwork(Effect.gen(function*() {
       const network = yield* SimNetwork.SimNetwork
@@ -424,6 +436,7 @@ describe("SimNetwork: cuts", () => {
 
   it.effect("SIM-03 everything that happens is told, with the names of the nodes", () => {
     const told: Array<SimNetwork.SimEvent> = []
+    const bytes: Array<string> = []
     return inNetwork(
       Effect.gen(function*() {
         const { a, b } = yield* Effect.scoped(Effect.tap(connect, ({ a }) => a.write(zeros(9))))
@@ -436,9 +449,13 @@ describe("SimNetwork: cuts", () => {
           ["LinkOpened", "Chunk", "LinkClosed", "DialFailed"]
         )
         assert.deepInclude(told[1], { _tag: "Chunk", from: "a", to: "b", bytes: 9, arrival: 0 })
+        assert.deepStrictEqual(bytes, ["9 a>b on 1"])
         assert.deepInclude(told[3], { _tag: "DialFailed", from: "a", to: "c", reason: "Refused" })
       }),
-      { onEvent: (event) => void told.push(event) }
+      {
+        onEvent: (event) => void told.push(event),
+        onBytes: ({ length }, { from, link, to }) => void bytes.push(`${length} ${from}>${to} on ${link}`)
+      }
     )
   })
 })

@@ -23,7 +23,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import type { CrawlAttempt, CrawledNode, CrawlEvent, CrawlOutcome, CrawlProgress, CrawlState } from "./CrawlerEvents.ts"
+import type { CrawlAttempt, CrawlEvent, CrawlOutcome, CrawlProgress, CrawlState } from "./CrawlerEvents.ts"
 import { equals, toHex } from "./internal/bytes.ts"
 import { CrawlNodes } from "./internal/crawlNodes.ts"
 import { type Told, type Visit, visit } from "./internal/crawlVisit.ts"
@@ -105,6 +105,8 @@ type Services = LocalNode | Transport | Resolver
 const statusOf = (seen: Visit, networkId: Uint8Array): CrawlStatus => {
   if (seen.established) return "open"
   if (seen.reason === undefined) return "unresponsive"
+  // Nobody signs an ERROR_MSG: a node that has no room proves itself before it says so.
+  if (seen.reason._tag === "LoadErrorReceived" && seen.remote === undefined) return "rejected"
   return ofDrop(seen.reason, seen.networkId && equals(seen.networkId, networkId))
 }
 

@@ -163,6 +163,8 @@ export const layerNode = (
       bans ?? BanList.layerMemory,
       host ?? OverlayHost.layerWatcher
     )),
-    Layer.provideMerge(Layer.mergeAll(layer(rest), OverlayEvents.layer, metrics ?? NodeOverlayMetrics.layer))
+    Layer.provideMerge(
+      Layer.mergeAll(layer(rest), OverlayEvents.layer, metrics ?? Layer.fresh(NodeOverlayMetrics.layer))
+    )
   )
 }

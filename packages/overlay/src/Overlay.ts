@@ -43,14 +43,14 @@ import { Survey } from "./Survey.ts"
 import { Transport, type TransportError } from "./Transport.ts"
 import type { NodeId } from "./wire/NodeId.ts"
 import type { PeerAddress } from "./wire/PeerAddress.ts"
-import {
-  type DontHave,
-  type GeneralizedTxSet,
-  type ScpMessage,
-  type ScpQuorumSet,
-  type StellarMessage,
-  type Transaction,
-  type TxSet
+import type {
+  DontHave,
+  GeneralizedTxSet,
+  ScpMessage,
+  ScpQuorumSet,
+  StellarMessage,
+  Transaction,
+  TxSet
 } from "./wire/StellarMessage.ts"
 
 export {

@@ -158,7 +158,8 @@ export type NodeEvent =
   | { readonly _tag: "StoreRecovered"; readonly store: StorageName; readonly millis: number }
 
 /**
- * What a subscriber did not get: events beyond the rate of their kind, and events that it was too slow for.
+ * What a subscriber did not get: events beyond the rate of their kind, told with the first event of a later second, and
+ * events that it was too slow for.
  *
  * @category models
  * @since 0.1.0

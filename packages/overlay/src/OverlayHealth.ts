@@ -60,7 +60,7 @@ export interface HealthThresholds {
 }
 
 /**
- * One peer, one minute, a quarter of a second, ten seconds; a failing database is told but is no reason against readiness.
+ * One peer, one minute, one second, ten seconds; a failing database is told but is no reason against readiness.
  *
  * @category constants
  * @since 0.1.0
@@ -68,7 +68,7 @@ export interface HealthThresholds {
 export const defaults: HealthThresholds = {
   minPeers: 1,
   maxOutOfSyncMillis: 60_000,
-  maxEventLoopDelayMillis: 250,
+  maxEventLoopDelayMillis: 1000,
   stalledEventLoopMillis: 10_000,
   storeFailureIsNotReady: false
 }

@@ -5,6 +5,9 @@
  * queued already, or is the surveyor, is an exception and changes nothing; and so is an order while the node's own phase
  * is not reporting, which in core says "Adding node." and resets the survey.
  *
+ * One command is ours: `resumesurvey` with a `nonce` lets a node that was started again report the survey it had begun
+ * under that number, as `Survey.resume` does.
+ *
  * Implements protocol.md section 14 (stellar-core: `CommandHandler.cpp`).
  *
  * @since 0.1.0
@@ -27,7 +30,8 @@ export const commands = [
   "stopsurveycollecting",
   "surveytopologytimesliced",
   "stopsurvey",
-  "getsurveyresult"
+  "getsurveyresult",
+  "resumesurvey"
 ] as const
 
 const json = (value: unknown): AdminResponse => ({
@@ -109,6 +113,12 @@ export const handle = Effect.fnUntraced(function*(
       return text("survey stopped")
     case "getsurveyresult":
       return json(survey.results())
+    case "resumesurvey":
+      return Result.match(uint32(params, "nonce"), {
+        onFailure: exception,
+        onSuccess: (nonce) =>
+          text(survey.resume(nonce) ? "Resumed the survey." : "Failed to resume the survey. Another survey is active.")
+      })
     default:
       return undefined
   }

@@ -500,6 +500,20 @@ export * as OverlayMetricNames from "./OverlayMetricNames.ts"
 export * as OverlayMetrics from "./OverlayMetrics.ts"
 
 /**
+ * Metrics as stellar-core's `metrics` command prints them, under its names.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayMetricsJson from "./OverlayMetricsJson.ts"
+
+/**
+ * Metrics over OTLP, to an OpenTelemetry collector or whoever understands it.
+ *
+ * @since 0.1.0
+ */
+export * as OverlayMetricsOtlp from "./OverlayMetricsOtlp.ts"
+
+/**
  * Metrics in the text format that Prometheus reads, version 0.0.4.
  *
  * @since 0.1.0

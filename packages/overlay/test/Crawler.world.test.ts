@@ -208,4 +208,17 @@ describe("Crawler", () => {
       assert.strictEqual(crawler.progress().nodes, 90)
       assert.strictEqual(of(events, "AttemptEnded").length, 90)
     })))
+
+  it.effect("the same seed gives the same crawl, event by event", () =>
+    Effect.gen(function*() {
+      const program = Effect.gen(function*() {
+        const all = Array.from({ length: 12 }, (_, i) => at(i + 1))
+        yield* Effect.forEach(all, (address, i) =>
+          target(address, { peers: () => all, kind: i % 4 === 3 ? "full" : "open" }))
+        return (yield* crawl({ seeds: [at(1)], concurrency: 5 })).events
+      })
+      const [first, second] = [yield* run(program), yield* run(program)]
+      assert.isAbove(first.length, 36)
+      assert.deepStrictEqual(second, first)
+    }))
 })

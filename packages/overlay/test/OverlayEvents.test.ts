@@ -115,7 +115,11 @@ describe("the hub", () => {
       for (let n = 0; n < 1234; n++) hub.publish(fetched(n))
       hub.publish(samples.SyncLost) // another kind has room of its own
       const got = yield* Fiber.join(first)
-      assert.deepStrictEqual(got, [...Array.from({ length: 200 }, (_, n) => fetched(n)), samples.SyncLost])
+      const passed: ReadonlyArray<OverlayEvent> = [
+        ...Array.from({ length: 200 }, (_, n) => fetched(n)),
+        samples.SyncLost
+      ]
+      assert.deepStrictEqual<ReadonlyArray<OverlayEvent>>(got, passed)
       yield* TestClock.adjust("1 second")
       hub.publish(samples.SyncLost)
       hub.publish(fetched(5000))

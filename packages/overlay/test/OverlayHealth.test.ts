@@ -41,7 +41,7 @@ describe("health", () => {
     assert.deepStrictEqual(verdict({ outOfSyncMillis: 60_000 }), [true, true, []])
     assert.deepStrictEqual(verdict({ outOfSyncMillis: 60_001 }), [true, false, ["OutOfSync"]])
     assert.deepStrictEqual(verdict({ outOfSyncMillis: 1e9 }, { maxOutOfSyncMillis: Infinity }), [true, true, []])
-    assert.deepStrictEqual(verdict({ eventLoopDelayMillis: 251 }), [true, false, ["EventLoopSlow"]])
+    assert.deepStrictEqual(verdict({ eventLoopDelayMillis: 1001 }), [true, false, ["EventLoopSlow"]])
     assert.deepStrictEqual(verdict({ eventLoopDelayMillis: 10_001 }), [false, false, ["EventLoopStalled"]])
     const stores = [{ store: "bans", failing: "Full", pending: 7 }] as const
     assert.deepStrictEqual(verdict({ stores }), [true, true, ["StoreFailing"]])

@@ -139,6 +139,8 @@ export interface AdminPort {
   readonly surveyNode: (id: string, inbound: number, outbound: number) => Effect.Effect<boolean, AdminError>
   readonly stopSurvey: Effect.Effect<void, AdminError>
   readonly results: Effect.Effect<Observation, AdminError>
+  /** Goes on to report a survey after the node was started again; only our nodes can. */
+  readonly resumeSurvey: (nonce: number) => Effect.Effect<void, AdminError>
   /** Whether it is still there. */
   readonly ping: Effect.Effect<void, AdminError>
 }
@@ -191,6 +193,7 @@ export const make = (url: string): AdminPort => {
     startCollecting: (nonce) =>
       command("startsurveycollecting", { nonce: String(nonce) }, "Requested network to start survey collecting."),
     stopCollecting: command("stopsurveycollecting", {}, "Requested network to stop survey collecting."),
+    resumeSurvey: (nonce) => command("resumesurvey", { nonce: String(nonce) }, "Resumed the survey."),
     stopSurvey: command("stopsurvey", {}, "survey stopped"),
     surveyNode: (node, inbound, outbound) => {
       const params = { node, inboundpeerindex: String(inbound), outboundpeerindex: String(outbound) }

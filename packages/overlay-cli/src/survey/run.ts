@@ -196,6 +196,7 @@ const report = Effect.fnUntraced(function*({ keeper, options, port, session }: R
   let savedAt = began
   let failures = 0
   let restarts = 0
+  let isRevived = false
   while (true) {
     const now = yield* Clock.currentTimeMillis
     if (now - began >= options.limitMillis) {
@@ -214,6 +215,14 @@ const report = Effect.fnUntraced(function*({ keeper, options, port, session }: R
     })
     const seen = yield* Effect.result(placed)
     if (Result.isFailure(seen)) {
+      // A node that was started again knows nothing of its survey; ours can be told.
+      if (seen.failure.reason === "Refused" && !isRevived) {
+        isRevived = true
+        if (Result.isSuccess(yield* Effect.result(port.resumeSurvey(session.nonce)))) {
+          if (!options.json) yield* screen.note([[yellow("started again"), ": the node was told of its survey"]])
+          continue
+        }
+      }
       if (seen.failure.reason === "Refused") {
         return yield* new Stop({
           code: ExitCode.Rejected,

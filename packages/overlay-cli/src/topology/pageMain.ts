@@ -102,7 +102,7 @@ const pair = (list, name, value, attributes) => {
   if (value === undefined || value === "") return
   list.append(el("dt", name), el("dd", value, attributes))
 }
-const chips = (title, nodes) => {
+const chips = (title, nodes, color) => {
   if (nodes.length === 0) return []
   const list = el("div", undefined, { class: "list" })
   const sorted = [...new Set(nodes)].sort((a, b) => data.nodes[b].degree - data.nodes[a].degree)
@@ -112,7 +112,10 @@ const chips = (title, nodes) => {
     list.append(chip)
   }
   if (sorted.length > 100) list.append(el("span", "and " + (sorted.length - 100) + " more", { class: "hint" }))
-  return [el("h2", title + " " + sorted.length), list]
+  const heading = el("h2", title + " " + sorted.length), dot = el("span", undefined, { class: "edge" })
+  dot.style.background = color
+  heading.prepend(dot)
+  return [heading, list]
 }
 const details = () => {
   const place = $("details"), i = state.selected
@@ -137,7 +140,7 @@ const details = () => {
   close.onclick = () => select(undefined)
   const head = el("div", undefined, { class: "row" })
   head.append(el("h2", node.label), el("span", undefined, { class: "grow" }), close)
-  place.replaceChildren(head, list, ...chips(data.words.out, outEdges[i]), ...chips(data.words.in, inEdges[i]))
+  place.replaceChildren(head, list, ...chips(data.words.out, outEdges[i], OUT), ...chips(data.words.in, inEdges[i], IN))
   place.parentElement.scrollTop = 0
 }
 

@@ -5,7 +5,7 @@
  */
 
 export const pageMap = String.raw`
-const TAU = 2 * Math.PI, BEND = 0.12
+const TAU = 2 * Math.PI, BEND = 0.12, IN = "#e8902a", OUT = "#3a7bd5"
 const canvas = $("canvas"), ctx = canvas.getContext("2d"), tip = $("tip")
 const N = data.nodes.length, E = data.edges.length / 2
 const order = data.nodes.map((_, i) => i).sort((a, b) => data.nodes[b].degree - data.nodes[a].degree || a - b)
@@ -50,10 +50,10 @@ const paint = () => {
   const background = colorVar("--bg"), text = colorVar("--text"), muted = colorVar("--muted")
   const focus = state.selected ?? state.hovered
   const near = focus === undefined ? undefined : new Set([focus, ...outEdges[focus], ...inEdges[focus]])
-  const isLit = (i) => shown[i] && (near === undefined || near.has(i)) && (found === undefined || found.has(i) || i === focus)
+  const isLit = (i) => shown[i] && (i === focus || (found !== undefined ? found.has(i) : near === undefined || near.has(i)))
   ctx.setTransform(ratio, 0, 0, ratio, 0, 0)
   ctx.clearRect(0, 0, width, height)
-  const base = Math.min(0.55, Math.max(0.05, 10 / Math.sqrt(E || 1))) * Math.min(2, Math.max(1, view.scale ** 0.5))
+  const base = Math.min(0.5, Math.max(0.05, 8.5 / Math.sqrt(E || 1))) * Math.min(2, Math.max(1, view.scale ** 0.5))
   ctx.lineWidth = E <= 600 ? 1.2 : 0.8
   if (state.edges) {
     ctx.globalAlpha = near !== undefined || found !== undefined ? base * 0.3 : base
@@ -67,7 +67,7 @@ const paint = () => {
   }
   if (focus !== undefined) {
     ctx.lineWidth = 1.5
-    for (const [targets, color, isOut] of [[inEdges[focus], "#e8902a", false], [outEdges[focus], "#3a7bd5", true]]) {
+    for (const [targets, color, isOut] of [[inEdges[focus], IN, false], [outEdges[focus], OUT, true]]) {
       ctx.globalAlpha = 0.85
       ctx.strokeStyle = color
       ctx.beginPath()
@@ -105,18 +105,18 @@ const paint = () => {
       ctx.stroke()
     }
   }
-  paintLabels(isLit, focus, near, text, background)
+  paintLabels(isLit, focus, text, background)
   ctx.globalAlpha = 1
 }
-const paintLabels = (isLit, focus, near, text, background) => {
-  const boxes = []
+const paintLabels = (isLit, focus, text, background) => {
+  const boxes = [], done = new Set()
   const size = 12.5
   ctx.font = "600 " + size + "px system-ui, sans-serif"
   ctx.textBaseline = "middle"
   ctx.lineJoin = "round"
   let left = Math.round(Math.min(N, 24 + 26 * view.scale))
   const label = (i, must) => {
-    if (!shown[i] || !isLit(i)) return
+    if (done.has(i) || !isLit(i)) return
     const x = sx(i), y = sy(i), r = sr(i)
     if (x < 0 || y < 0 || x > width || y > height) return
     const w = ctx.measureText(data.nodes[i].label).width
@@ -124,10 +124,12 @@ const paintLabels = (isLit, focus, near, text, background) => {
       const bx = side === 0 ? x + r + 4 : side === 1 ? x - r - 4 - w : x - w / 2
       const by = side === 2 ? y + r + size / 2 + 3 : side === 3 ? y - r - size / 2 - 3 : y
       const box = [bx - 2, by - size / 2 - 1, bx + w + 2, by + size / 2 + 1]
+      if (side < 3 && (box[0] < 0 || box[2] > width)) continue
       if (boxes.some((b) => box[0] < b[2] && b[0] < box[2] && box[1] < b[3] && b[1] < box[3])) {
         if (!must || side < 3) continue
       }
       boxes.push(box)
+      done.add(i)
       ctx.globalAlpha = 1
       ctx.lineWidth = 3.5
       ctx.strokeStyle = background
@@ -142,14 +144,15 @@ const paintLabels = (isLit, focus, near, text, background) => {
   if (found !== undefined && found.size <= 60) for (const i of found) label(i, false)
   for (const i of order) {
     if (left <= 0) break
-    if (i !== focus && (near === undefined || near.has(i))) label(i, false)
+    label(i, false)
   }
 }
 const fit = () => {
   const [w, h] = data.size
-  view.scale = Math.min((width - 60) / Math.max(1, w), (height - 70) / Math.max(1, h), 3)
-  view.x = (width - w * view.scale) / 2
-  view.y = (height - h * view.scale) / 2
+  // Room for the names at the right, and for the buttons below.
+  view.scale = Math.min((width - 130) / Math.max(1, w), (height - 90) / Math.max(1, h), 3)
+  view.x = (width - 60 - w * view.scale) / 2
+  view.y = (height - 40 - h * view.scale) / 2
   draw()
 }
 const zoomAt = (x, y, factor) => {
@@ -175,7 +178,8 @@ const resize = () => {
   ratio = devicePixelRatio || 1
   canvas.width = Math.round(width * ratio)
   canvas.height = Math.round(height * ratio)
-  if (!isFitted) { isFitted = true; fit() } else draw()
+  if (!isFitted) { isFitted = true; fit() }
+  paint() // at once: a canvas of a new size is empty
 }
 const nodeAt = (x, y) => {
   let best, least = Infinity

@@ -53,6 +53,7 @@ dl{display:grid;grid-template-columns:auto 1fr;gap:3px 14px;margin:0}
 dt{color:var(--muted)}
 dd{margin:0;text-align:right;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 dd.id{font-family:ui-monospace,SFMono-Regular,Menlo,monospace;font-size:11.5px}
+.edge{display:inline-block;width:16px;height:3px;border-radius:2px;vertical-align:middle;margin-right:6px}
 .list{display:flex;flex-wrap:wrap;gap:4px}
 .list button{padding:1px 8px;font-size:12px;border-radius:6px}
 table{border-collapse:collapse;width:100%;font-size:13px}

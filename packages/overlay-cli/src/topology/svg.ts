@@ -83,7 +83,7 @@ const edgesOf = ({ chosen, colorings, topology }: Picture, at: Layout): string =
   const { edges } = topology
   const { categories, of } = colorings[chosen]!
   const hasArrows = edges.length <= MAX_ARROWS
-  const opacity = n(Math.min(0.55, Math.max(0.06, 10 / Math.sqrt(edges.length || 1))))
+  const opacity = n(Math.min(0.5, Math.max(0.06, 9 / Math.sqrt(edges.length || 1))))
   const width = n(edges.length <= MAX_ARROWS ? 1.3 : 0.8)
   const paths = new Map<number, string>()
   for (const { from, to } of edges) {

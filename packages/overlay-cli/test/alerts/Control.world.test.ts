@@ -31,11 +31,11 @@ describe("alert rules", () => {
     assert.isAbove(problems("1 > 3"), 0)
   })
 
-  it.effect("MET-02 twenty-five minutes of a healthy network fire none", () =>
+  it.effect("MET-02 twenty minutes of a healthy network fire none", () =>
     Effect.gen(function*() {
-      const recording = yield* play({}, { before: 5, after: 20 }, () => Effect.void)
-      assert.isAtLeast(recording.scrapes, 100)
+      const recording = yield* play({}, { before: 2, after: 18 }, () => Effect.void)
+      assert.isAtLeast(recording.scrapes, 80)
       const complaint = run(recording, [{ alert: undefined, scrape: recording.scrapes, fires: false }])
       assert.isUndefined(complaint)
-    }))
+    }), 180_000)
 })

@@ -33,7 +33,7 @@ describe("incidents", () => {
           ])
           assert.isUndefined(complaint)
         }),
-      120_000
+      180_000
     )
   }
 })

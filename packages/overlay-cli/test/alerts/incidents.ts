@@ -1,11 +1,13 @@
 /** The incidents that prove the rules. */
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
+import type { ScriptFailure } from "@stellar-overlay/overlay-test/Script"
 import type { ScriptedPeer } from "@stellar-overlay/overlay-test/ScriptedPeer"
-import { ItemFetcher } from "@stellar-overlay/overlay/ItemFetcher"
+import type { World } from "@stellar-overlay/overlay-test/World"
+import { ItemFetcher, type ItemNotFound } from "@stellar-overlay/overlay/ItemFetcher"
 import { OverlayMetrics } from "@stellar-overlay/overlay/OverlayMetrics"
 import * as PeerStore from "@stellar-overlay/overlay/PeerStore"
 import { StorageError } from "@stellar-overlay/overlay/StorageError"
-import type { Connection } from "@stellar-overlay/overlay/Transport"
+import type { Connection, TransportError } from "@stellar-overlay/overlay/Transport"
 import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import {
@@ -14,10 +16,12 @@ import {
   SendMoreExtended,
   TimeSlicedSurveyStartCollecting
 } from "@stellar-overlay/overlay/wire/StellarMessage"
+import type { WireError } from "@stellar-overlay/overlay/wire/WireError"
 import { Context, Effect, Latch, Layer, type Scope, Stream } from "effect"
 import { addressOf, hashOf, type Lab, type Setting, transaction } from "./lab.ts"
 
-type Need = Scope.Scope | LoopbackTransport.LoopbackNetwork
+type Need = Scope.Scope | LoopbackTransport.LoopbackNetwork | World
+type Trouble = ScriptFailure | TransportError | WireError | ItemNotFound
 
 export interface Incident {
   readonly name: string
@@ -29,11 +33,11 @@ export interface Incident {
   /** Made anew for every run. */
   readonly make: () => {
     readonly setting?: Setting
-    readonly play: (lab: Lab) => Effect.Effect<void, unknown, Need>
+    readonly play: (lab: Lab) => Effect.Effect<void, Trouble, Need>
   }
 }
 
-const times = (count: number, act: (n: number) => Effect.Effect<unknown, unknown, Need>) =>
+const times = <E>(count: number, act: (n: number) => Effect.Effect<unknown, E, Need>) =>
   Effect.forEach(Array.from({ length: count }, (_, n) => n), act, { discard: true })
 
 const credit = SendMoreExtended.make({ numMessages: 10_000, numBytes: 100_000_000 })
@@ -189,8 +193,8 @@ const peers: ReadonlyArray<Incident> = [
       play: ({ events }) =>
         Effect.gen(function*() {
           const { body } = events.respond(new URLSearchParams("type=PeerDropped"))
-          const pull = yield* Stream.toPull(body._tag === "Stream" ? body.stream : Stream.empty)
-          yield* Effect.andThen(pull, pull)
+          const pull = yield* Stream.toPull(body._tag === "Stream" ? Stream.orDie(body.stream) : Stream.empty)
+          yield* Effect.ignore(Effect.andThen(pull, pull))
           const network = yield* LoopbackTransport.LoopbackNetwork
           const knock = network.transportAt("20.0.0.1").dial(addressOf(0), { timeoutMillis: 2000 })
           yield* Effect.forkScoped(
@@ -323,7 +327,7 @@ const flow: ReadonlyArray<Incident> = [
         setting: {
           host: (host) => ({
             ...host,
-            receiveScp: (messages) => Effect.andThen(open.await, host.receiveScp(messages))
+            receiveScp: (...args) => Effect.andThen(open.await, host.receiveScp(...args))
           }),
           options: {
             config: { peerReadingCapacity: 6, peerFloodReadingCapacity: 5, flowControlSendMoreBatchSize: 2 }

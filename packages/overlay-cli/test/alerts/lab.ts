@@ -16,10 +16,11 @@ import * as OverlayHealthMonitor from "@stellar-overlay/overlay/OverlayHealthMon
 import { OverlayHost } from "@stellar-overlay/overlay/OverlayHost"
 import { OverlayMetrics } from "@stellar-overlay/overlay/OverlayMetrics"
 import * as OverlayMetricsPrometheus from "@stellar-overlay/overlay/OverlayMetricsPrometheus"
-import { Transport } from "@stellar-overlay/overlay/Transport"
+import { Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
 import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import { Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
+import type { WireError } from "@stellar-overlay/overlay/wire/WireError"
 import { xdr } from "@stellar/stellar-base"
 import { Clock, Context, Effect, Exit, Layer, Scope, Stream } from "effect"
 import * as EventStream from "../../src/node/eventStream.ts"
@@ -80,12 +81,16 @@ export interface Lab {
   readonly watched: () => Member
   readonly others: ReadonlyArray<Member>
   readonly stop: Effect.Effect<void>
-  readonly start: Effect.Effect<void, unknown, Scope.Scope | LoopbackTransport.LoopbackNetwork>
+  readonly start: Effect.Effect<void, never, Scope.Scope | LoopbackTransport.LoopbackNetwork | World.World>
   /** A connection to the watched node from an address of its own, of which every byte is decided here. */
   readonly scripted: (
     n: number,
     options?: ScriptedPeer.Options
-  ) => Effect.Effect<ScriptedPeer.ScriptedPeer, unknown, Scope.Scope | LoopbackTransport.LoopbackNetwork>
+  ) => Effect.Effect<
+    ScriptedPeer.ScriptedPeer,
+    TransportError | WireError,
+    Scope.Scope | LoopbackTransport.LoopbackNetwork
+  >
   /** Reads events over the node's endpoint. */
   readonly events: EventStream.EventStream
 }
@@ -136,7 +141,7 @@ const wanted = new Set(rules.flatMap(({ expr }) => [...check(expr).metrics]))
 export const play = <E>(
   setting: Setting,
   minutes: { readonly before: number; readonly after: number },
-  incident: (lab: Lab) => Effect.Effect<void, E, Scope.Scope | LoopbackTransport.LoopbackNetwork>
+  incident: (lab: Lab) => Effect.Effect<void, E, Scope.Scope | LoopbackTransport.LoopbackNetwork | World.World>
 ) => {
   const story = Effect.gen(function*() {
     const validators = Array.from({ length: MEMBERS }, (_, i) => identityOf(i).nodeId)
@@ -161,7 +166,7 @@ export const play = <E>(
       )
       watched = { ...made, monitor }
       startMillis = clock.currentTimeMillisUnsafe()
-    })
+    }).pipe(Effect.orDie)
     const stop = Effect.suspend(() => {
       watched = undefined
       return Scope.close(scope!, Exit.void)

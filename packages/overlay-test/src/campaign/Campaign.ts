@@ -97,6 +97,7 @@ export const checkers: ReadonlyArray<Checker> = [
   WireCheckers.sentOnce,
   WireCheckers.creditConserved,
   WireCheckers.inOrder,
+  WireCheckers.pulledOnce,
   NodeCheckers.oneReason,
   NodeCheckers.slotsConserved,
   NodeCheckers.boundsKept,
@@ -123,6 +124,9 @@ const OPERATOR_MILLIS = 4000
 
 /** Beyond twice the way through the network, what a message may take through it. */
 const SETTLE_MILLIS = 3000
+
+/** What the end of all nodes may take. */
+const GOODBYE_MILLIS = 60_000
 
 const { primitives } = TestCrypto.make("campaign")
 
@@ -228,8 +232,10 @@ const program = (
     yield* cluster.heal
     enter("healing")
     for (let rest = phases.healing; rest > 0; rest -= OPERATOR_MILLIS) {
-      yield* resetHalves
-      reconnect()
+      if (scenario.faults.length > 0) {
+        yield* resetHalves
+        reconnect()
+      }
       yield* Effect.sleep(Math.min(rest, OPERATOR_MILLIS))
     }
     look()
@@ -261,10 +267,13 @@ export const run = (scenario: Scenario, options: Options = {}): Effect.Effect<Ou
     const names = nodes.map(({ name }) => name)
     const validatorIds: Array<string> = []
     const settleMillis = SETTLE_MILLIS + 2 * nodes.length * (scenario.delayMillis + scenario.jitterMillis)
+    const { faults, healing, liveness } = scenario.phases
+    const maxMillis = faults + healing + liveness + 2 * closeTimeMillis + GOODBYE_MILLIS
     const panel = new Panel(
       [
         ...checkers,
         ...scenario.faults.length === 0 ? [NodeCheckers.quietPeace] : [],
+        WireCheckers.notEchoed(scenario.delayMillis + scenario.jitterMillis / 2),
         alive({ nodes: names, validators: validatorIds, closeTimeMillis, settleMillis }),
         ...options.checkers ?? []
       ],
@@ -394,7 +403,7 @@ export const run = (scenario: Scenario, options: Options = {}): Effect.Effect<Ou
     )
 
     return Effect.map(
-      World.simulate(whole, { seed, exploration: scenario.exploration, maxSteps: MAX_STEPS }),
+      World.simulate(whole, { seed, exploration: scenario.exploration, maxSteps: MAX_STEPS, maxMillis }),
       (report): Outcome => {
         const at = report.millis
         const failures: Array<Failure> = []

@@ -126,7 +126,7 @@ export const alive = (options: LivenessOptions): Checker.Checker =>
         if (without.length > 0) fail(at, without, `${key} did not reach ${without.join(", ")}`)
       }
       for (const [hash, when] of submitted) {
-        if (when > at - settleMillis - 3 * closeTimeMillis) continue
+        if (when > at - settleMillis - 2 * closeTimeMillis) continue
         const without = nodes.filter((node) => applied.get(node)?.has(hash) !== true)
         if (without.length > 0) {
           fail(at, without, `transaction ${hash.slice(0, 8)} is in no ledger of ${without.join(", ")}`)

@@ -174,6 +174,14 @@ export const boundsKept = Checker.make("boundsKept", "every number with a bound 
 const damaging = /^(Frame|Mac|Sequence|Mark|Byte)/
 const confusing = /^(SharedKey|WrongNode|ClockJump|ClockDrift|Upgrade|Reconfigure|RestartForeignDatabase)$/
 
+/**
+ * Whether a kind of fault changes bytes on their way, so that an honest peer looks like one that is not.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isDamaging = (kind: string): boolean => damaging.test(kind)
+
 /** Codes with which a peer says that we broke the protocol. */
 const accusation = /^ERR_(DATA|AUTH|CONF)/
 
@@ -204,7 +212,7 @@ export const nobodyAccused = Checker.make("nobodyAccused", "honest nodes do not 
   let isConfused = false
   return {
     Fault: ({ kind }) => {
-      isDamaged ||= damaging.test(kind)
+      isDamaged ||= isDamaging(kind)
       isConfused ||= confusing.test(kind)
     },
     Peer: ({ at, event, node }) => {

@@ -63,6 +63,8 @@ export interface PeerBooks {
   readonly grantBatch: number
   /** Whether there is anything to send, or received and not handled. */
   readonly isBusy: boolean
+  /** Flood messages in the queues, those being written included. */
+  readonly queued: number
   readonly demandTimeouts: number
   readonly isPaused: boolean
 }

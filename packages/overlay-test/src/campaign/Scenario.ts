@@ -32,7 +32,7 @@ export const NODES = { least: 5, most: 12 } as const
  * @category constants
  * @since 0.1.0
  */
-export const PHASES = { faults: 30_000, healing: 15_000, liveness: 15_000 } as const
+export const PHASES = { faults: 25_000, healing: 15_000, liveness: 20_000 } as const
 
 const Config = Schema.Record(Schema.String, Schema.Union([Schema.Finite, Schema.Boolean, Schema.String]))
 
@@ -148,8 +148,8 @@ export const draw = (seed: number | string): Scenario => {
   const size = between(NODES.least, NODES.most)
   const topology = choose(shapes)(size, random)
   const names = Array.from({ length: size }, (_, i) => `n${i}`)
-  const validators = Math.min(size - 1, choose([3, 3, 4, 4, 5]))
-  const closeTimeMillis = choose([3000, 4000, 5000, 5000, 6000])
+  const validators = Math.min(size - 1, choose([3, 3, 3, 4, 5]))
+  const closeTimeMillis = choose([3000, 4000, 5000, 5000])
   const nodes = names.map((name, index): ScenarioNode => ({
     name,
     isValidator: index < validators,
@@ -185,7 +185,7 @@ export const draw = (seed: number | string): Scenario => {
     closeTimeMillis,
     delayMillis: choose([1, 5, 20, 50, 100]),
     jitterMillis: choose([0, 0, 5, 30]),
-    transactionsPerSecond: choose([0, 0.5, 1, 2, 4]),
+    transactionsPerSecond: choose([0, 0.5, 1, 1, 3]),
     exploration: choose(["random", "random", "priorities", "fifo"] as const),
     phases: PHASES,
     faults

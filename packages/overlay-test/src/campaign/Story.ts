@@ -211,7 +211,12 @@ export class Recorder {
   #peer({ at, event, node, other }: Extract<Observation, { readonly _tag: "Peer" }>): void {
     switch (event._tag) {
       case "PeerAuthenticated":
-        return this.#mark(at, node, "connected", `authenticated ${other}, ${event.remote.role === "initiator" ? "which it called" : "which called it"}`)
+        return this.#mark(
+          at,
+          node,
+          "connected",
+          `authenticated ${other}, ${event.remote.role === "initiator" ? "which it called" : "which called it"}`
+        )
       case "PeerDropped": {
         const who = event.authenticated ? "" : " (not authenticated)"
         return this.#mark(at, node, "dropped", `dropped ${other}${who}: ${DropReason.text(event.reason)}`)

@@ -5,6 +5,7 @@
  */
 import { coreName, isFlood, MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import * as Checker from "./Checker.ts"
+import { isDamaging } from "./NodeCheckers.ts"
 import type { WireMessage } from "./Observation.ts"
 
 /** State of each direction of each link, made when first asked for and forgotten with the link. */
@@ -129,7 +130,18 @@ export const creditConserved = Checker.make(
       floodMessages: 0,
       floodBytes: 0
     }))
+    const open = new Map<number, string>()
+    /** Links that lost or changed bytes on the way: what was granted may never have come, and nobody knows yet. */
+    const damaged = new Set<number>()
     return {
+      LinkOpened: ({ dialer, link, listener }) => {
+        open.set(link, [dialer, listener].sort().join())
+      },
+      Fault: ({ kind, nodes }) => {
+        if (!isDamaging(kind)) return
+        const ends = [...nodes].sort().join()
+        for (const [link, pair] of open) if (pair === ends) damaged.add(link)
+      },
       Message: (message) => {
         const { at, from, link, size, to, type } = message
         const lane = lanes.get(link, from)
@@ -165,7 +177,7 @@ export const creditConserved = Checker.make(
           if (book.messageCredit > messages || book.byteCredit > bytes) {
             fail(snapshot.at, [node, book.peer], `${node} has more credit at ${book.peer} than was granted`)
           }
-          if (book.isBusy) continue
+          if (book.isBusy || damaged.has(book.link)) continue
           if (book.messageCredit !== messages || book.byteCredit !== bytes) {
             const text = `${book.messageCredit}/${messages} messages, ${book.byteCredit}/${bytes} bytes`
             fail(snapshot.at, [node, book.peer], `credit was lost between ${node} and ${book.peer}: ${text}`)
@@ -175,13 +187,24 @@ export const creditConserved = Checker.make(
               `${book.localFloodMessages} of ${book.floodCapacity}, ${book.localMessages} of ${book.capacity}`
             fail(snapshot.at, [node, book.peer], `${node} holds capacity of ${book.peer} with nothing to do: ${text}`)
           }
+          if (book.queued > 0) {
+            fail(
+              snapshot.at,
+              [node, book.peer],
+              `${node} keeps ${book.queued} messages to ${book.peer} that are written`
+            )
+          }
           const kept = lane.firstMessages + back.floodMessages - lane.grantedMessages
           if (lane.grants > 0 && kept >= book.grantBatch) {
             fail(snapshot.at, [node, book.peer], `${node} owes ${book.peer} a grant of ${kept} messages`)
           }
         }
       },
-      LinkClosed: ({ link }) => lanes.delete(link)
+      LinkClosed: ({ link }) => {
+        lanes.delete(link)
+        open.delete(link)
+        damaged.delete(link)
+      }
     }
   }
 )
@@ -231,3 +254,67 @@ export const inOrder = Checker.make(
     }
   }
 )
+
+/**
+ * A message is not sent back to who sent it, while nothing is broken. Two nodes may send each other one message at the
+ * same time, and what was queued before a copy came still leaves, so a small share is allowed. `wayMillis` is how long a
+ * message is under way: who sends it later than that had it.
+ *
+ * @category checkers
+ * @since 0.1.0
+ */
+export const notEchoed = (wayMillis: number): Checker.Checker =>
+  Checker.make("notEchoed", "who sent a message is not told it again", (fail) => {
+    const lanes = new Lanes(() => new Map<number, number>())
+    let isOn = false
+    let sent = 0
+    let echoes = 0
+    return {
+      Phase: ({ at, phase }) => {
+        if (isOn && echoes > MOST_ECHOES && echoes > ECHO_SHARE * sent) {
+          fail(at, [], `${echoes} of ${sent} SCP messages were sent to a node that had sent them`)
+        }
+        isOn = phase === "liveness"
+      },
+      Message: ({ at, from, key, link, to, type }) => {
+        if (!isOn || type !== MessageType.ScpMessage) return
+        sent++
+        const before = lanes.get(link, to).get(key)
+        if (before !== undefined && at - before >= wayMillis) echoes++
+        const lane = lanes.get(link, from)
+        if (!lane.has(key)) lane.set(key, at)
+      },
+      LinkClosed: ({ link }) => lanes.delete(link)
+    }
+  })
+
+const MOST_ECHOES = 20
+const ECHO_SHARE = 0.2
+
+/**
+ * A transaction's body comes to a node about once while nothing is broken.
+ *
+ * @category checkers
+ * @since 0.1.0
+ */
+export const pulledOnce = Checker.make("pulledOnce", "a transaction is pulled once by each node", (fail) => {
+  let isOn = false
+  const pulled = new Set<string>()
+  let bodies = 0
+  return {
+    Phase: ({ at, phase }) => {
+      if (isOn && bodies >= LEAST_BODIES && bodies > BODY_SHARE * pulled.size) {
+        fail(at, [], `${bodies} bodies were sent where ${pulled.size} would have done`)
+      }
+      isOn = phase === "liveness"
+    },
+    Message: ({ key, to, type }) => {
+      if (!isOn || type !== MessageType.Transaction) return
+      bodies++
+      pulled.add(`${to} ${key}`)
+    }
+  }
+})
+
+const LEAST_BODIES = 40
+const BODY_SHARE = 1.25

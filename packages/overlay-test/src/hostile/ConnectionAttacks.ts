@@ -69,17 +69,17 @@ const letsIn = (attackers: Attackers, within: number, ip = "30.1.0.1") =>
  * @category attacks
  * @since 0.1.0
  */
-export const t1 = nodeAttack<NodeCase & { ip: (i: number) => string }>({
+export const t1 = nodeAttack<NodeCase & { ip: (i: number) => string; seconds: number }>({
   id: "T1",
   title: "a thousand silent callers a second keep no honest peer out",
   cases: [
-    { name: "from one host", ip: () => "20.0.0.1" },
-    { name: "from one /24", ip: (i) => `20.0.0.${i % 250}` },
-    { name: "from one /16", ip: (i) => `20.0.${i % 250}.${i % 249}` },
-    { name: "from 250 hosts of as many /16", ip: (i) => `20.${i % 250}.0.1` },
-    { name: "from thousands of /16", ip: (i) => `${40 + (i >> 8)}.${i % 256}.0.1` }
+    { name: "from one host", seconds: 1.2, ip: () => "20.0.0.1" },
+    { name: "from one /24", seconds: 0.3, ip: (i) => `20.0.0.${i % 250}` },
+    { name: "from one /16", seconds: 0.3, ip: (i) => `20.0.${i % 250}.${i % 249}` },
+    { name: "from 250 hosts of as many /16", seconds: 0.6, ip: (i) => `20.${i % 250}.0.1` },
+    { name: "from thousands of /16", seconds: 1.2, ip: (i) => `${40 + (i >> 8)}.${i % 256}.0.1` }
   ],
-  run: Effect.fnUntraced(function*(victim, attackers, { ip }) {
+  run: Effect.fnUntraced(function*(victim, attackers, { ip, seconds }) {
     const { registry } = Context.get(victim.inside.services, Peers)
     const most = { host: 0, subnet24: 0, subnet16: 0 }
     const look = Effect.sync(() => {
@@ -92,8 +92,8 @@ export const t1 = nodeAttack<NodeCase & { ip: (i: number) => string }>({
       }
     })
     yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(50)))
-    yield* Effect.forkScoped(storm(1200, 1000, (i) => lurk(attackers, victim, ip(i))))
-    yield* Effect.sleep("1 second")
+    yield* Effect.forkScoped(storm(1000 * seconds, 1000, (i) => lurk(attackers, victim, ip(i))))
+    yield* Effect.sleep(800 * seconds)
     yield* letsIn(attackers, 5000)
     yield* atMost(most.host, 4, "handshakes of one host")
     yield* atMost(most.subnet24, 16, "handshakes of one /24")

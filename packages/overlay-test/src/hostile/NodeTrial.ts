@@ -208,8 +208,17 @@ const trial = Effect.fnUntraced(function*(
   const pair = yield* HonestPair.make((ip) => honest.join(ip), [hosts.speaker, hosts.listener])
   yield* Effect.sleep(`${WARM_UP_SECONDS} seconds`)
   const linksNow = Effect.map(network.links, (links) => links.length)
+  /** Fibers and timers come and go: the most or the least of them within a second. */
+  const alive = Effect.fnUntraced(function*(choose: (...counts: ReadonlyArray<number>) => number) {
+    const seen: Array<World.World["Service"]["alive"]> = []
+    for (let i = 0; i < 10; i++) {
+      seen.push(world.alive)
+      yield* Effect.sleep(100)
+    }
+    return { fibers: choose(...seen.map(({ fibers }) => fibers)), timers: choose(...seen.map(({ timers }) => timers)) }
+  })
   const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  const before = Invariants.footprint(services, yield* linksNow)
+  const before = { ...Invariants.footprint(services, yield* linksNow), ...yield* alive(Math.max) }
   const began = millis()
 
   const problems = new Set<string>()
@@ -221,9 +230,9 @@ const trial = Effect.fnUntraced(function*(
 
   const attacked = yield* Effect.exit(Effect.scoped(variant.run(victim, makeAttackers(network, victim, keys))))
   // A short attack says little about its neighbours, and a long one has been looked at all the time.
-  yield* Effect.sleep(`${Invariants.RECOVERY_SECONDS} seconds`)
+  yield* Effect.sleep(`${Invariants.RECOVERY_SECONDS - 1} seconds`)
   looking.interruptUnsafe()
-  const after = Invariants.footprint(services, yield* linksNow)
+  const after = { ...yield* alive(Math.min), ...Invariants.footprint(services, yield* linksNow) }
   const ended = millis()
   yield* Effect.sleep("500 millis") // what is under way arrives
 

@@ -1,5 +1,6 @@
 import { Flood } from "@stellar-overlay/overlay/Flood"
 import type { Peer } from "@stellar-overlay/overlay/Peer"
+import { Priority } from "@stellar-overlay/overlay/protocol/OutboundQueues"
 import * as Context from "effect/Context"
 import type { Gauge, NodeSnapshot, PeerBooks } from "../campaign/Observation.ts"
 import type { LoopbackLink } from "../LoopbackTransport.ts"
@@ -16,6 +17,8 @@ export interface Surroundings {
   /** How long a link must have been silent for its books to be final; Infinity for never. */
   readonly restMillis: number
 }
+
+const priorities = Object.values(Priority)
 
 const linkOf = (peer: Peer, ip: string, { links }: Surroundings): (LoopbackLink & FromTo) | undefined => {
   let found: (LoopbackLink & FromTo) | undefined
@@ -53,6 +56,7 @@ const booksOf = (
     capacity: config.peerReadingCapacity,
     grantBatch: config.flowControlSendMoreBatchSize,
     isBusy: !isResting,
+    queued: priorities.reduce<number>((sum, priority) => sum + queues.lengthOf(priority), 0),
     demandTimeouts: stats.demandTimeouts,
     isPaused: flow.isPaused
   }

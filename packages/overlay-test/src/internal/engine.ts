@@ -18,6 +18,9 @@ const worldOf = (engine: Engine): World["Service"] => ({
   jumpWallClock: (millis) => Effect.sync(() => engine.jumpWallClock(millis)),
   note: (event) => engine.note(event),
   opened: (kind) => engine.opened(kind),
+  get alive() {
+    return { fibers: engine.fibers.alive().length, timers: engine.timers.size }
+  },
   get millis() {
     return engine.millis
   },

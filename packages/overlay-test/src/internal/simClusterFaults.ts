@@ -42,7 +42,8 @@ const injectNodeFault = (
     const down = (how: Effect.Effect<void>) =>
       during((active) =>
         Effect.suspend(() => {
-          node.downBy.add(active)
+          // What was down without a fault is not brought up by the end of one.
+          if (node.status !== "down" || node.downBy.size > 0) node.downBy.add(active)
           fireIf(active, node.status !== "down")
           return how
         }), (active) => upAgain(node, active))
@@ -61,7 +62,7 @@ const injectNodeFault = (
           }), (active) =>
           Effect.suspend(() => {
             if (isDatabaseFault(active)) node.disk.faults.delete(active)
-            return active.fired > 0 ? node.start : Effect.void
+            return active.fired > 0 && node.downBy.size === 0 ? node.start : Effect.void
           }))
       case "RestartOldDatabase":
       case "RestartLostDatabase":
@@ -89,14 +90,17 @@ const injectNodeFault = (
         return during((active) =>
           Effect.sync(() => {
             if (active.fault._tag === "SlowCpu") node.machine.slow = active as ActiveFault<typeof fault> // its fault
-          }), () =>
+          }), (active) =>
           Effect.sync(() => {
-            node.machine.slow = undefined
+            if (node.machine.slow === active) node.machine.slow = undefined
           }))
       case "ClockDrift":
         return during(
           (active) => Effect.sync(() => node.machine.setDrift(active as ActiveFault<typeof fault>)), // its fault
-          () => Effect.sync(() => node.machine.setDrift(undefined))
+          (active) =>
+            Effect.sync(() => {
+              if (node.machine.drift === active) node.machine.setDrift(undefined)
+            })
         )
       case "ClockJump":
         return during((active) =>

@@ -22,7 +22,7 @@ export class SimLink extends Link {
       readonly context: SimPipeContext
       readonly ips: Readonly<Record<Direction, string>>
       readonly lanes: Readonly<Record<Direction, Lane>>
-      readonly onWrite: (direction: Direction, bytes: number, arrival: number) => void
+      readonly onWrite: (direction: Direction, chunk: Uint8Array, arrival: number) => void
     }
   ) {
     const { context, lanes, onWrite } = options
@@ -33,7 +33,7 @@ export class SimLink extends Link {
         const way = new SimPipe({
           ...context,
           lane: lanes[direction],
-          onWrite: (bytes, arrival) => onWrite(direction, bytes, arrival),
+          onWrite: (chunk, arrival) => onWrite(direction, chunk, arrival),
           onUnread,
           onCut: () => link.break()
         })

@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { Direction, LoopbackLink } from "../LoopbackTransport.ts"
-import type { NetworkFault, Of, SimFault, Timed } from "../SimFault.ts"
+import { isNetworkFault, type NetworkFault, type Of, type SimFault, type Timed } from "../SimFault.ts"
 import type { Active, Conditions, FromTo, Options, SimEvent, SimNetwork } from "../SimNetwork.ts"
 import type { WorldRandom } from "../World.ts"
 import type { TimerClock } from "./after.ts"
 import { DEFAULT_CAPACITY, DEFAULT_READ_LIMIT, type DialVerdict, Network } from "./loopbackHost.ts"
-import { ActiveFault, FaultBook } from "./simFaults.ts"
+import { type ActiveFault, FaultBook } from "./simFaults.ts"
 import { isBetween, Lane, type LaneContext } from "./simLane.ts"
 import { SimLink } from "./simLink.ts"
 import type { SimPipeContext } from "./simPipe.ts"
@@ -81,7 +81,7 @@ export class SimNet implements Service {
         this.tell({ _tag: "FaultFired", millis: this.millis, fault, where })
       }
     })
-    this.network = new Network(options, {
+    this.network = new Network({ hosts: options.hosts }, {
       link: (made) => this.makeLink(made),
       dial: (from, to) => this.judgeDial(from, to),
       dialFailed: (from, to, reason) =>
@@ -160,16 +160,17 @@ export class SimNet implements Service {
     const to = made.actualIp
     const names = { from: this.nameOf(from), to: this.nameOf(to) }
     const { id } = made
-    const { onEvent } = this.options
+    const { onBytes, onEvent } = this.options
     const link: SimLink = new SimLink({
       ...made,
       context: this.pipes,
       ips: { toDialer: from, toListener: to },
       lanes: { toListener: this.laneOf(from, to), toDialer: this.laneOf(to, from) },
-      onWrite: (direction, bytes, arrival) => {
-        if (onEvent === undefined) return
-        const [a, b] = direction === "toListener" ? [names.from, names.to] : [names.to, names.from]
-        onEvent({ _tag: "Chunk", millis: this.millis, link: id, bytes, arrival, from: a, to: b })
+      onWrite: (direction, chunk, arrival) => {
+        if (onEvent === undefined && onBytes === undefined) return
+        const way = direction === "toListener" ? names : { from: names.to, to: names.from }
+        onBytes?.(chunk, { link: id, ...way })
+        onEvent?.({ _tag: "Chunk", millis: this.millis, link: id, bytes: chunk.length, arrival, ...way })
       },
       onClosed: () => {
         this.simLinks.delete(id)
@@ -366,7 +367,13 @@ export class SimNet implements Service {
   readonly play: Service["play"] = (schedule) => playWith(this.inject, schedule)
 
   get heal(): Effect.Effect<void> {
-    return Effect.suspend(() => Effect.forEach([...this.book.active], (active) => active.end, { discard: true }))
+    return Effect.suspend(() => {
+      // The network first: nodes that stop or start need it.
+      const active = [...this.book.active]
+      const ofNetwork = active.filter(({ fault }) => isNetworkFault(fault))
+      const ofNodes = active.filter(({ fault }) => !isNetworkFault(fault))
+      return Effect.forEach([...ofNetwork, ...ofNodes], ({ end }) => end, { discard: true })
+    })
   }
 
   get active(): ReadonlyArray<Active> {

@@ -24,7 +24,7 @@ import type { World } from "../World.ts"
 import type { TimerClock } from "./after.ts"
 import { SimDatabase } from "./simDatabase.ts"
 import type { ActiveFault } from "./simFaults.ts"
-import { SimMachine } from "./simMachine.ts"
+import type { SimMachine } from "./simMachine.ts"
 import { rememberVerdicts } from "./verifyMemo.ts"
 
 export const MAX_EVENTS = 4_096

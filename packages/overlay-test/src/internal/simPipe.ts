@@ -31,7 +31,7 @@ export interface SimPipeContext {
 
 export interface SimPipeOptions extends SimPipeContext {
   readonly lane: Lane
-  readonly onWrite: (bytes: number, arrival: number) => void
+  readonly onWrite: (chunk: Uint8Array, arrival: number) => void
   /** Bytes met a side that reads no more. */
   readonly onUnread: () => void
   /** An RST in a frame has been read up to. */
@@ -211,7 +211,7 @@ export class SimPipe implements Duct {
     if (this.finned) return
     const pieces = this.transit.push(chunk, lane.strikes, lane.where)
     const arrival = this.enqueue(pieces, now)
-    onWrite(chunk.length, arrival)
+    onWrite(chunk, arrival)
     const { cut } = this.transit
     if (cut === undefined) return
     this.finned = true

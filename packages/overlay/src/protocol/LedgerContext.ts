@@ -33,6 +33,26 @@ export const CHECKPOINT_PERIOD = 64
 export const MAX_CLASSIC_TRANSACTION_SIZE = 102_400
 
 /**
+ * FLOW_CONTROL_BYTES_EXTRA_BUFFER: what a TRANSACTION message may have on top of its transaction.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const MAX_TRANSACTION_SIZE_EXTRA = 2000
+
+/**
+ * The greatest TRANSACTION message at a ledger (protocol.md 4.2, M), from the network's limit for Soroban transactions:
+ * what a host gives as `LedgerView.maxTransactionSize`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const maxTransactionSize = (ledgerVersion: number, sorobanTxMaxSizeBytes: number): number =>
+  ledgerVersion < 20
+    ? MAX_CLASSIC_TRANSACTION_SIZE
+    : Math.min(0xffffffff, Math.max(MAX_CLASSIC_TRANSACTION_SIZE, sorobanTxMaxSizeBytes + MAX_TRANSACTION_SIZE_EXTRA))
+
+/**
  * What the outbound queues need to know about the ledger. One object serves all peers; replace it when it changes.
  *
  * @category models

@@ -53,6 +53,23 @@ export interface SessionTimers {
   readonly handling: HandlingTimers
 }
 
+/** Messages of a batch or of a turn, by type and by SCP statement. */
+class Tally {
+  readonly types = new Float64Array(MESSAGE_TYPES)
+  readonly statements: Float64Array
+  total = 0
+
+  constructor(statements: number) {
+    this.statements = new Float64Array(statements)
+  }
+
+  add(message: StellarMessage): void {
+    this.total++
+    this.types[message.type]!++
+    if (message._tag === "ScpMessage") this.statements[message.statementCode]!++
+  }
+}
+
 /**
  * How long received messages were handled, by type: each gets its share of the time of the batch or the turn it was in.
  *
@@ -63,10 +80,9 @@ export class HandlingTimers {
   readonly #byType: ReadonlyArray<Histogram | undefined>
   readonly #byStatement: ReadonlyArray<Histogram>
   readonly #txBatch: Histogram
-  /** Messages of the batch or turn that is being counted. */
-  readonly #counts = new Float64Array(MESSAGE_TYPES)
-  readonly #statements: Float64Array
-  #counted = 0
+  /** Of the turn that is under way; a batch of another connection may end within it. */
+  readonly #turn: Tally
+  readonly #batch: Tally
 
   /** Histograms in seconds, by message type and by SCP statement code, and one for batches with transactions. */
   constructor(
@@ -77,48 +93,40 @@ export class HandlingTimers {
     this.#byType = byType
     this.#byStatement = byStatement
     this.#txBatch = txBatch
-    this.#statements = new Float64Array(byStatement.length)
+    this.#turn = new Tally(byStatement.length)
+    this.#batch = new Tally(byStatement.length)
   }
 
   /** A message that the session handled by itself in this turn. */
   own(message: StellarMessage): void {
-    this.#count(message)
-    this.#counted++
+    this.#turn.add(message)
   }
 
   /** A turn of reading is over, in which so many messages were read: those counted by `own` get their share. */
   turnEnded(millis: number, messages: number): void {
-    if (this.#counted === 0) return
-    this.#counted = 0
-    this.#record(millis / Math.max(1, messages))
+    if (this.#turn.total > 0) this.#record(this.#turn, millis / Math.max(1, messages))
   }
 
   /** A batch was handled, which took so long. */
   batch(messages: NonEmptyReadonlyArray<StellarMessage>, millis: number): void {
-    for (const message of messages) this.#count(message)
-    if (this.#counts[MessageType.Transaction]! > 0) this.#txBatch.observeMillis(millis)
-    this.#record(millis / messages.length)
+    const tally = this.#batch
+    for (const message of messages) tally.add(message)
+    if (tally.types[MessageType.Transaction]! > 0) this.#txBatch.observeMillis(millis)
+    this.#record(tally, millis / messages.length)
   }
 
-  #count(message: StellarMessage): void {
-    this.#counts[message.type]!++
-    if (message._tag === "ScpMessage") this.#statements[message.statementCode]!++
+  #record(tally: Tally, millis: number): void {
+    observe(tally.types, this.#byType, millis)
+    observe(tally.statements, this.#byStatement, millis)
+    tally.total = 0
   }
+}
 
-  #record(millis: number): void {
-    const counts = this.#counts
-    for (let type = 0; type < counts.length; type++) {
-      const count = counts[type]!
-      if (count === 0) continue
-      this.#byType[type]?.observeMillis(millis, count)
-      counts[type] = 0
-    }
-    const statements = this.#statements
-    for (let code = 0; code < statements.length; code++) {
-      const count = statements[code]!
-      if (count === 0) continue
-      this.#byStatement[code]!.observeMillis(millis, count)
-      statements[code] = 0
-    }
+const observe = (counts: Float64Array, histograms: ReadonlyArray<Histogram | undefined>, millis: number): void => {
+  for (let i = 0; i < counts.length; i++) {
+    const count = counts[i]!
+    if (count === 0) continue
+    histograms[i]?.observeMillis(millis, count)
+    counts[i] = 0
   }
 }

@@ -121,7 +121,7 @@ const ofTransaction = (bytes: Uint8Array, start: number): TransactionBid => {
 /**
  * The bid of a valid TransactionEnvelope, for a host that does not say itself what its transactions bid.
  *
- * Takes 0.3 us for a payment. Of a transaction with more operations every one is looked at.
+ * Takes less than a microsecond for a payment. Of a transaction with more operations every one is looked at.
  *
  * @category constructors
  * @since 0.1.0

@@ -57,6 +57,9 @@ describe("hostile peers against a peer in a world", () => {
           attacker: { role: (input & 1) === 0 ? "initiator" : "acceptor" },
           victim: {},
           drop: undefined,
+          slow: false,
+          strict: false,
+          quiet: false,
           run: fuzzHandshake(input)
         }
         const report = yield* World.simulate(attempt(variant, `fuzz/${input}`), { seed: input })

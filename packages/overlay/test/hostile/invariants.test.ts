@@ -46,6 +46,8 @@ describe("the global invariants", () => {
     assert.isEmpty(Invariants.leftBehind({ links: 2 }, { links: 2 }))
     assert.isEmpty(Invariants.leftBehind({ links: 2 }, { links: 1 }))
     assert.lengthOf(Invariants.leftBehind({ links: 2 }, { links: 3 }), 1)
+    assert.isEmpty(Invariants.leftBehind({ fibers: 30, timers: 7 }, { fibers: 34, timers: 10 }))
+    assert.lengthOf(Invariants.leftBehind({ fibers: 30, timers: 7 }, { fibers: 35, timers: 11 }), 2)
   })
 
   it("G5 a turn of five hundred signature checks is too long, five hundred turns of one are not", () => {
@@ -113,16 +115,18 @@ describe("the global invariants", () => {
       assert.isTrue(ends.problems.some((text) => text.startsWith("G2 the honest speaker was dropped")))
       const stays = yield* outcome(nodeAttack({
         id: "X",
-        title: "leaves a fiber behind, and fails",
+        title: "leaves fibers behind, and fails",
         cases,
         run: (_, attackers) =>
           Effect.gen(function*() {
             yield* attackers.join("20.0.0.1")
-            yield* Effect.forkDetach(Effect.sleep("1 hour"))
+            for (let i = 0; i < 5; i++) yield* Effect.forkDetach(Effect.sleep("1 hour"))
             return yield* Effect.die("on purpose")
           })
       }))
       assert.isTrue(stays.problems.some((text) => text.includes("on purpose")), stays.problems.join("\n"))
       assert.isTrue(stays.problems.some((text) => text.startsWith("G4 when all was over")), stays.problems.join("\n"))
+      assert.isTrue(stays.problems.some((text) => /^G4 \d+ fibers are left/.test(text)), stays.problems.join("\n"))
+      assert.isTrue(stays.problems.some((text) => /^G4 \d+ timers are left/.test(text)), stays.problems.join("\n"))
     }))
 })

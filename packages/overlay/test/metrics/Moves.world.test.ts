@@ -3,9 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
 import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
 import { Effect, Exit, Fiber, Scope } from "effect"
+import * as DropReason from "../../src/DropReason.ts"
 import { toHex } from "../../src/internal/bytes.ts"
 import { unknownLedger } from "../../src/OverlayHost.ts"
+import { type NameOf, names } from "../../src/OverlayMetricNames.ts"
 import { render } from "../../src/OverlayMetricsJson.ts"
+import * as Snapshot from "../../src/OverlayMetricsSnapshot.ts"
 import type { Peer } from "../../src/Peer.ts"
 import { isSessionOnly, type MessageTag, MessageType } from "../../src/wire/MessageType.ts"
 import type { NodeId } from "../../src/wire/NodeId.ts"
@@ -196,7 +199,7 @@ const endInEveryWay = (node: Node) =>
   })
 
 describe("a node that does everything", () => {
-  it.effect("MET-01 every metric of core's table moves", () =>
+  it.effect("MET-01 G6 every metric of core's table moves, and one drop is one count", () =>
     inWorld(
       33,
       { latencyMillis: 2, capacity: 2048 },
@@ -207,8 +210,10 @@ describe("a node that does everything", () => {
         })
         const moved = new Set<string>()
         const look = () => {
-          for (const [name, metric] of Object.entries(render(node.metrics.snapshot()).metrics)) {
-            if (metric.count > 0) moved.add(name)
+          const snapshot = node.metrics.snapshot()
+          for (const [name, metric] of Object.entries(render(snapshot).metrics)) if (metric.count > 0) moved.add(name)
+          for (const { name, samples } of snapshot.families) {
+            if (samples.some((sample) => ("value" in sample ? sample.value : sample.count) > 0)) moved.add(name)
           }
         }
         yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sync(look), Effect.sleep("100 millis"))))
@@ -220,6 +225,26 @@ describe("a node that does everything", () => {
         look()
         const still = Object.keys(render(node.metrics.snapshot()).metrics).filter((name) => !moved.has(name))
         assert.deepStrictEqual(still, ["overlay.message.drop"])
+        // The rest of ours is in Ours.world.test.ts.
+        assert.isAtMost(names.filter((name) => !moved.has(name)).length, 15)
+
+        // Every end is one event and one count, and every connection that was begun has ended.
+        const snapshot = node.metrics.snapshot()
+        const drops = node.events.flatMap((event) => (event._tag === "PeerDropped" ? [event.reason._tag] : []))
+        assert.isAbove(new Set(drops).size, 8)
+        for (const reason of DropReason.tags) {
+          const events = drops.filter((tag) => tag === reason).length
+          assert.strictEqual(Snapshot.value(snapshot, "stellar_overlay_drops_total", { reason }), events, reason)
+        }
+        const both = (inbound: NameOf<"counter">, outbound: NameOf<"counter">) =>
+          Snapshot.value(snapshot, inbound) + Snapshot.value(snapshot, outbound)
+        const attempts = both("stellar_overlay_inbound_attempt_total", "stellar_overlay_outbound_attempt_total")
+        const established = both("stellar_overlay_inbound_establish_total", "stellar_overlay_outbound_establish_total")
+        const dropped = both("stellar_overlay_inbound_drop_total", "stellar_overlay_outbound_drop_total")
+        const refused = both("stellar_overlay_inbound_reject_total", "stellar_overlay_outbound_cancel_total")
+        assert.strictEqual(attempts, established + refused)
+        assert.strictEqual(established, dropped)
+        assert.strictEqual(drops.length, dropped + refused)
       })
     ))
 })

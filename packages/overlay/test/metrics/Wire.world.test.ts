@@ -52,7 +52,7 @@ const agrees = (tap: Tap, node: Node) => {
 }
 
 describe("counters and the wire", () => {
-  it.effect("MET-01 PEE-02 every message and byte is counted once, by type and in all, over connections that end", () => {
+  it.effect("MET-01 MET-03 PEE-02 every message and byte is counted once, by type and in all, over connections that end", () => {
     const tap = new Tap()
     return inWorld(
       21,
@@ -86,6 +86,21 @@ describe("counters and the wire", () => {
               before.written.messages,
               before.read.bytes,
               before.written.bytes
+            ])
+            const value = (name: Parameters<typeof Snapshot.value>[1], novelty?: string) =>
+              Snapshot.value(a.metrics.snapshot(), name, novelty === undefined ? {} : { class: "flood", novelty })
+            assert.deepStrictEqual(
+              [json.async_read, json.unique_flood_message_recv, json.duplicate_flood_message_recv],
+              [
+                value("stellar_overlay_async_read_total"),
+                value("stellar_overlay_flood_messages_total", "unique"),
+                value("stellar_overlay_flood_messages_total", "duplicate")
+              ]
+            )
+            // SCP messages and one demand of all transactions, none of them twice.
+            assert.deepStrictEqual([json.unique_flood_message_recv, json.duplicate_flood_message_recv], [
+              300 + tap.of("FloodDemand", { to: a }).length,
+              0
             ])
           }
         }

@@ -4,23 +4,28 @@
  */
 import { assert } from "@effect/vitest"
 import type * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransport"
+import type { ScriptFailure } from "@stellar-overlay/overlay-test/Script"
 import type { PeerScriptOptions } from "@stellar-overlay/overlay-test/ScriptedNode"
 import * as ScriptedPeer from "@stellar-overlay/overlay-test/ScriptedPeer"
 import * as TestNode from "@stellar-overlay/overlay-test/TestNode"
 import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import * as DropReason from "../../src/DropReason.ts"
-import { ItemFetcher } from "../../src/ItemFetcher.ts"
+import { ItemFetcher, type ItemNotFound } from "../../src/ItemFetcher.ts"
 import { Overlay } from "../../src/Overlay.ts"
 import type * as OverlayConfig from "../../src/OverlayConfig.ts"
 import type { OverlayEvent } from "../../src/OverlayEvents.ts"
 import { OverlayHost } from "../../src/OverlayHost.ts"
 import { SurveyConfig } from "../../src/SurveyConfig.ts"
-import { Transport } from "../../src/Transport.ts"
+import { Transport, type TransportError } from "../../src/Transport.ts"
 import type { NodeId } from "../../src/wire/NodeId.ts"
 import { PeerAddress } from "../../src/wire/PeerAddress.ts"
+import type { WireError } from "../../src/wire/WireError.ts"
 import { MemoryHost } from "../flood/network.ts"
 
 const HOST = "127.0.0.1"
+
+/** How a scenario can fail. */
+export type Failure = ScriptFailure | TransportError | WireError | OverlayConfig.OverlayConfigError | ItemNotFound
 
 export type Env = Scope.Scope | LoopbackTransport.LoopbackNetwork
 
@@ -61,8 +66,12 @@ class Names {
   }
 }
 
+/** Of an end without a word, whether the FIN, the RST or a write that met it is seen first is up to the system. */
+const wordless: ReadonlySet<DropReason.DropTag> = new Set(["RemoteClosed", "ReadError", "WriteError"])
+
 /** The end of a connection as a text: who ended it and why, but not how the system underneath names it. */
 const reasonText = (reason: DropReason.DropReason, names: Names): string => {
+  if (wordless.has(reason._tag)) return "the remote is gone"
   const told = DropReason.droppedBy(reason) === "remote" && reason.detail.startsWith("ERR_")
   return told ? `${reason._tag} ${names.mask(reason.detail)}` : reason._tag
 }
@@ -232,5 +241,5 @@ export class Net {
 /** A scenario, told once. What it returns is compared as well. */
 export interface Scenario {
   readonly title: string
-  readonly run: (net: Net) => Effect.Effect<unknown, unknown, Env>
+  readonly run: (net: Net) => Effect.Effect<unknown, Failure, Env>
 }

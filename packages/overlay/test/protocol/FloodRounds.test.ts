@@ -105,7 +105,7 @@ describe("do not flood too many transactions with DEX separation", () => {
     it(`${id} ${dex} of ${dexOps} DEX operations and ${other} of ${otherOps} others, ${submission}`, () => {
       const draw = generator(Number(id.slice(4)))
       const scene = new Scene({ txPeriodMillis: 100, opRatePerLedger: 2, maxDexTxOperations: 200 })
-      const lanes = [...Array.from({ length: dex }, () => "dex" as const)]
+      const lanes = Array.from({ length: dex }, () => "dex" as const)
       const others = Array.from({ length: other }, () => "classic" as const)
       const all = submission === "DEX last" ? [...others, ...lanes] : [...lanes, ...others]
       if (submission === "random") {

@@ -1,0 +1,75 @@
+/** Whole simulated networks: the worlds of campaigns, and large ones without faults. */
+import * as Campaign from "@stellar-overlay/overlay-test/campaign/Campaign"
+import * as Scenario from "@stellar-overlay/overlay-test/campaign/Scenario"
+import * as SimCluster from "@stellar-overlay/overlay-test/SimCluster"
+import * as SimTopology from "@stellar-overlay/overlay-test/SimTopology"
+import * as World from "@stellar-overlay/overlay-test/World"
+import { Effect } from "effect"
+import { cpuMicros, type Measurement, millisNow } from "../harness.ts"
+
+/** A network shaped like the public one, with three organizations that close a ledger every five seconds. */
+const network = (nodes: number, seconds: number, seed: number) =>
+  World.run(
+    Effect.gen(function*() {
+      const cluster = yield* SimCluster.SimCluster
+      yield* cluster.startAll
+      yield* Effect.sleep(seconds * 1000)
+      const { reached, running } = cluster.connectivity()
+      const ledgers = cluster.nodes.map(({ ledger }) => ledger?.stats().ledgerSeq ?? 0)
+      return { reached, running, lowest: Math.min(...ledgers), highest: Math.max(...ledgers) }
+    }).pipe(
+      Effect.provide(SimCluster.layerWithNetwork({
+        nodes: SimCluster.nodesOf(
+          SimTopology.publicLike(nodes, shape(seed), { organizations: 3, validatorPercent: 0 })
+        ).map((node, index) => ({ ...node, isValidator: index < 9 })),
+        closeTimeMillis: 5000
+      }, { conditions: { delayMillis: 50, jitterMillis: 10 } }))
+    ),
+    { seed, maxSteps: 1e9 }
+  )
+
+const shape = (seed: number): SimTopology.Draws => {
+  let state = seed >>> 0
+  return {
+    nextBelowUnsafe: (bound) => {
+      state = Math.imul(state, 1664525) + 1013904223 >>> 0
+      return Math.floor(state / 0x1_0000_0000 * bound)
+    }
+  }
+}
+
+export const actor = {
+  /** Runs the worlds of some seeds. */
+  worlds: (from: number, count: number): Measurement => {
+    const cpu = cpuMicros()
+    const start = millisNow()
+    let messages = 0
+    for (let seed = from; seed < from + count; seed++) {
+      const outcome = Effect.runSync(Campaign.run(Scenario.draw(seed)))
+      if (outcome.failures.length > 0) throw new Error(`seed ${seed} failed: ${outcome.failures[0]?.text}`)
+      messages += outcome.messages
+    }
+    return {
+      perSecond: count / (millisNow() - start) * 1000,
+      cpuMicros: (cpuMicros() - cpu) / count,
+      messages: messages / count
+    }
+  },
+
+  /** Runs a large network for some virtual seconds. */
+  network: (nodes: number, seconds: number, seed: number): Measurement => {
+    const cpu = cpuMicros()
+    const start = millisNow()
+    const { highest, lowest, reached, running } = Effect.runSync(network(nodes, seconds, seed))
+    if (reached !== running) throw new Error(`${reached} of ${running} nodes are connected`)
+    const wallSeconds = (millisNow() - start) / 1000
+    return {
+      timesRealTime: seconds / wallSeconds,
+      wallSeconds,
+      cpuSeconds: (cpuMicros() - cpu) / 1e6,
+      peakMiB: process.resourceUsage().maxRSS / 1024,
+      lowestLedger: lowest,
+      highestLedger: highest
+    }
+  }
+}
