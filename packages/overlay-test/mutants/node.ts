@@ -76,6 +76,20 @@ export const nodeMutants: ReadonlyArray<Mutant> = [
     rows: ["P1"]
   },
   {
+    name: "a-host-is-dialled-as-often-as-told",
+    file: "packages/overlay/src/protocol/DialLimiter.ts",
+    find: "return times === undefined || this.within(times, now) < this.limits.maxDialsPerHost",
+    replace: "return times === undefined || times.length >= 0",
+    rows: ["P8"]
+  },
+  {
+    name: "forged-surveys",
+    file: "packages/overlay/src/Survey.ts",
+    find: "isForged = !verifier.verify(message)",
+    replace: "isForged = message.size === 0",
+    rows: ["S2"]
+  },
+  {
     name: "an-operator-reads-control-characters",
     file: "packages/overlay/src/OverlayAdmin.ts",
     find: "toAscii(JSON.stringify(value, null, 2))",

@@ -99,7 +99,13 @@ export const q1: Attack = (() => {
     roles: bothRoles,
     cases: [
       { name: "for one it does not have, in one window", windows: 1 },
-      { name: "for one it does not have, in two windows", windows: 2, slow: true }
+      // The numbers are those of ledgers of 5 s.
+      {
+        name: "for one it does not have, in two windows",
+        windows: 2,
+        slow: true,
+        victim: { config: { expectedCloseTimeMillis: 5000 } }
+      }
     ],
     run: (peer, { windows }) => windows === 1 ? spamOnce(peer, { ...asks, ...fence }) : spamTwice(peer, asks)
   })
@@ -143,7 +149,13 @@ export const q3: Attack = (() => {
     roles: bothRoles,
     cases: [
       { name: "for one it does not have, in one window", windows: 1 },
-      { name: "for one it does not have, in two windows", windows: 2, slow: true }
+      // The numbers are those of ledgers of 5 s.
+      {
+        name: "for one it does not have, in two windows",
+        windows: 2,
+        slow: true,
+        victim: { config: { expectedCloseTimeMillis: 5000 } }
+      }
     ],
     run: (peer, { windows }) => windows === 1 ? spamOnce(peer, { ...asks, ...fence }) : spamTwice(peer, asks)
   })
