@@ -25,6 +25,9 @@ const SPARE = 300
 /** What has to happen at once may take this long: three processes share two cores, and one is under attack. */
 const SLACK_MILLIS = 20_000
 
+/** How often a stranger tries to get in. */
+const TRIES = 10
+
 const NODE = ["node", "--json", "--network", "standalone", "--port", "0", "--no-admin", "--host", "relay"]
 
 /** How many files a process of ours may have open. */
@@ -135,6 +138,13 @@ const choice: ReadonlyArray<readonly [id: string, variant: Variant]> = attacks.f
   )
 )
 
+/**
+ * Tries again what failed: in a flood a node makes room by ending the handshakes that take longest, and a stranger may
+ * lose his a few times. What is wrong with the node is wrong every time; that it is right the first time is for calmer
+ * tests.
+ */
+const persistently = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.retry(Effect.scoped(self), { times: TRIES - 1 })
+
 /** The memory a process holds, in bytes, where the system tells. */
 const residentBytes = (pid: number | undefined): number | undefined => {
   try {
@@ -162,15 +172,14 @@ describe("a node in another process", () => {
         const wrong: Array<unknown> = []
         const { state } = yield* lurkers(node, count)
         yield* Effect.forEach(choice, ([id, variant]) =>
-          Effect.gen(function*() {
+          persistently(Effect.gen(function*() {
             const peer = yield* connect(node, variant.attacker)
             yield* peer.run(variant.run)
-          }).pipe(
-            Effect.scoped,
+          })).pipe(
             Effect.catch((error) => Effect.sync(() => wrong.push({ id, variant: variant.name, error: error.message })))
           ), { concurrency: 8, discard: true })
         // Somebody honest comes in the middle of it.
-        yield* Effect.scoped(Effect.flatMap(join(node), (peer) => peer.expectOpen(500)))
+        yield* persistently(Effect.flatMap(join(node), (peer) => peer.expectOpen(500)))
         assert.deepStrictEqual(wrong, [])
         yield* eventually(Effect.sync(() => state.opened), (opened) => opened >= count)
         assert.isAtLeast(state.opened, count)

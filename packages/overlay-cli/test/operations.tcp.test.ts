@@ -242,7 +242,7 @@ describe("operations", () => {
       assert.strictEqual(again.status, 200)
     }))
 
-  it.live("O7 who listens to events and never reads is closed, and Ctrl-C does not wait for it", () =>
+  it.live("O7 who listens to events and never reads keeps neither other requests nor Ctrl-C waiting", () =>
     Effect.gen(function*() {
       const a = yield* node()
       const socket = Net.connect(a.adminPort, "127.0.0.1", () => {

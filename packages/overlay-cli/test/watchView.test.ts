@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { takeEvents } from "../src/net/AdminPort.ts"
 import { bold, render } from "../src/render/Line.ts"
 import * as NodeScreen from "../src/render/NodeScreen.ts"
 import { table } from "../src/render/table.ts"
@@ -106,6 +107,18 @@ describe("the live lines", () => {
     }))
 })
 
+describe("takeEvents", () => {
+  it("takes whole events, in any pieces, and keeps the rest", () => {
+    const text = `: hello\n\nevent: A\ndata: {"type":"A","n":1}\n\nevent: B\ndata: {"type":"B"}\n\nevent: end\n\ndata: [1]\n\n`
+    for (let cut = 0; cut <= text.length; cut++) {
+      const first = takeEvents(text.slice(0, cut))
+      const second = takeEvents(first.rest + text.slice(cut))
+      assert.deepStrictEqual([...first.events, ...second.events], [{ type: "A", n: 1 }, { type: "B" }])
+      assert.strictEqual(second.rest, "")
+    }
+  })
+})
+
 describe("watch --admin", () => {
   it.live("PEE-02 shows the peers of a running node, and says who leaves", () =>
     Effect.gen(function*() {
@@ -122,6 +135,8 @@ describe("watch --admin", () => {
       assert.match(text.out.join("\n"), new RegExp(`0 outbound, 1 inbound, .*\nPEER .*\n${other.id.slice(0, 5)} +in `))
       const watching = yield* child(["watch", "--admin", `127.0.0.1:${watched.adminPort}`])
       yield* watching.line("1 inbound")
+      yield* other.running.interrupt
+      yield* watching.line((line) => line.includes("PeerDropped") && line.includes(other.id))
       yield* watched.running.interrupt
       const ended = yield* watching.ended
       assert.strictEqual(ended.code, 3)

@@ -13,7 +13,6 @@ const flood = "packages/overlay/src/Flood.ts"
 const demands = "packages/overlay/src/protocol/TxDemands.ts"
 const adverts = "packages/overlay/src/protocol/TxAdverts.ts"
 const table = "packages/overlay/src/protocol/ItemFetcherTable.ts"
-const tracker = "packages/overlay/src/protocol/ItemTracker.ts"
 const fetcher = "packages/overlay/src/ItemFetcher.ts"
 const answers = "packages/overlay/src/internal/queryAnswers.ts"
 const registry = "packages/overlay/src/protocol/PeerRegistry.ts"
@@ -25,7 +24,6 @@ const liveness = "packages/overlay/src/protocol/Liveness.ts"
 const hmac = "packages/overlay/src/protocol/Hmac.ts"
 const tick = "packages/overlay/src/internal/overlayTick.ts"
 const overlay = "packages/overlay/src/Overlay.ts"
-const inbox = "packages/overlay/src/protocol/Inbox.ts"
 const receipt = "packages/overlay/src/protocol/CapacityReceipt.ts"
 const scpState = "packages/overlay/src/protocol/ScpState.ts"
 const batch = "packages/overlay/src/protocol/OutboundBatch.ts"
@@ -61,7 +59,6 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
     "this.dropReason !== undefined) return"
   ),
   mutant("own-business-returns-no-capacity", session, "      this.flow.end(size, flood)\n", ""),
-  mutant("queues-stay-open-after-a-drop", session, "    this.queues.close()\n", ""),
   mutant(
     "dropped-more-than-once",
     session,
@@ -282,22 +279,10 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
     "envelopes.push(tracker.pop()!)"
   ),
   mutant(
-    "items-are-not-asked-for",
-    table,
-    "requests: peer === undefined ? [] : [this.#request(peer, tracker)], dropped",
-    "requests: [], dropped"
-  ),
-  mutant(
     "what-came-is-not-wanted",
     table,
     "if (tracker === undefined || tracker.isEmpty) {\n      this.unsolicited++",
     "if (tracker === undefined || !tracker.isEmpty) {\n      this.unsolicited++"
-  ),
-  mutant(
-    "one-peer-is-asked-for-ever",
-    tracker,
-    "    this.#asked.set(peer, isKnowing)\n    this.#lastAsked = peer\n    this.#nextTryAt = now + FETCH_REPLY_WAIT_MILLIS",
-    "    this.#asked.set(peer, isKnowing)\n    this.#lastAsked = peer\n    this.#nextTryAt = undefined"
   ),
   mutant(
     "state-is-not-sent",
@@ -335,12 +320,6 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
     "    entry.state = \"released\""
   ),
   mutant(
-    "both-of-two-dials-lose",
-    registry,
-    "if (loser === other) this.#end(other,",
-    "if (loser === other || loser === undefined) this.#end(other,"
-  ),
-  mutant(
     "goodbye-is-not-said",
     peers,
     "for (const entry of registry.all()) entry.drop(DropReason.make(\"Shutdown\"))",
@@ -360,12 +339,6 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
     `Effect.all([this.#consume(entry, peer, "urgent")]`
   ),
   mutant(
-    "the-end-is-not-told-to-handlers",
-    live,
-    "this.#tellAll(peer, (handler) => handler.disconnected?.(peer, reason))",
-    "Effect.void"
-  ),
-  mutant(
     "nobody-hears-of-a-new-peer",
     live,
     "Effect.andThen(this.#tellAll(peer, (handler) => handler.connected?.(peer)))",
@@ -377,24 +350,6 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
     runtime,
     "if (ended || session.canRead) this.readable.open()",
     "if (ended) this.readable.open()"
-  ),
-  mutant(
-    "the-watch-sleeps",
-    runtime,
-    "if (wait > 0) yield* Effect.sleep(Math.ceil(wait))",
-    "if (wait > 0) yield* Effect.sleep(1000 * Math.ceil(wait))"
-  ),
-  mutant(
-    "goodbyes-are-not-flushed",
-    runtime,
-    "if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.outbox.open()",
-    "if (this.delivering ? session.hasDirectOutput : session.hasOutput) this.outbox.open()"
-  ),
-  mutant(
-    "a-read-that-fails-is-not-told",
-    runtime,
-    "runtime.drop(runtime.session.readFailure(error.kind === \"Eof\", error.detail))",
-    "void error"
   ),
   mutant(
     "auth-is-not-answered",
@@ -420,13 +375,6 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
     "now - Math.max(this.#lastRead, since) >= idle && now - this.#lastWrite >= idle",
     "now - Math.max(this.#lastRead, since) >= idle / 10"
   ),
-  mutant(
-    "stragglers-are-everybody",
-    liveness,
-    "now - this.#enqueuedAt >= options.stragglerTimeoutMillis",
-    "now - this.#createdAt >= options.stragglerTimeoutMillis"
-  ),
-  mutant("idle-peers-are-kept", liveness, "return DropReason.make(\"IdleTimeout\", idle)", "return undefined"),
   mutant("nobody-is-dialled", tick, "if (pending > 0 && free() > 0) {", "if (pending < 0) {"),
   mutant("sync-is-not-followed", overlay, "    peers.authenticated().forEach(shed)\n", "")
 ]

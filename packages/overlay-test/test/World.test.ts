@@ -433,3 +433,77 @@ describe("World: traps", () => {
       assert.strictEqual(randomBytes(3).length, 3)
     }))
 })
+
+describe("World: exploration", () => {
+  it.effect("SIM-03 fifo runs in the order in which fibers became runnable, whatever the seed", () =>
+    Effect.gen(function*() {
+      const orders = yield* World.runSeeds(10, () => race, { exploration: "fifo" })
+      assert.deepStrictEqual(new Set(orders), new Set(["abcdefgh"]))
+    }))
+
+  it.effect("SIM-03 priorities give the same run for a seed, and let a fiber be late as even chances hardly ever do", () =>
+    Effect.gen(function*() {
+      // One fiber takes its turn while another one takes forty.
+      const program = Effect.gen(function*() {
+        let turns = 0
+        let at = -1
+        yield* Effect.all([
+          Effect.forEach(Array.from({ length: 40 }), () => Effect.andThen(Effect.yieldNow, Effect.sync(() => turns++))),
+          Effect.andThen(Effect.yieldNow, Effect.sync(() => at = turns))
+        ], { concurrency: 2 })
+        return at
+      })
+      const late = (exploration: World.Exploration) =>
+        Effect.map(World.runSeeds(200, () => program, { exploration }), (all) => all.filter((at) => at >= 30).length)
+      assert.isAtLeast(yield* late("priorities"), 20)
+      assert.isAtMost(yield* late("random"), 2)
+      for (let seed = 0; seed < 10; seed++) {
+        const run = World.simulate(busy, { seed, exploration: "priorities" })
+        assert.deepStrictEqual(yield* run, yield* run)
+      }
+    }))
+
+  it.effect("SIM-03 priorities starve nobody for ever: who waits by yielding lets the other go on", () =>
+    Effect.gen(function*() {
+      const program = Effect.gen(function*() {
+        const done = yield* Ref.make(false)
+        yield* Effect.forkChild(Effect.andThen(Effect.yieldNow, Ref.set(done, true)))
+        while (!(yield* Ref.get(done))) yield* Effect.yieldNow
+      })
+      yield* World.runSeeds(50, () => program, { exploration: "priorities", maxSteps: 10_000 })
+    }))
+})
+
+describe("World: what is left", () => {
+  it.effect("SIM-03 the report names the places where fibers wait, and what was opened and not closed", () =>
+    Effect.gen(function*() {
+      const listening = Effect.fn("listening")(() => Effect.never)
+      const program = Effect.gen(function*() {
+        const world = yield* World.World
+        const closeOne = world.opened("socket")
+        world.opened("socket")
+        world.opened("scope")()
+        yield* Effect.forkDetach(World.asNode(listening(), "a"), { startImmediately: true })
+        yield* Effect.forkDetach(World.asNode(listening(), "a"), { startImmediately: true })
+        yield* Effect.forkDetach(Effect.never, { startImmediately: true })
+        closeOne()
+        closeOne()
+      })
+      const { left } = yield* World.simulate(program)
+      assert.strictEqual(left.fibers, 3)
+      assert.deepStrictEqual(left.waiting[0], { node: "a", place: "listening", count: 2 })
+      assert.deepStrictEqual(left.open, { socket: 1 })
+      const clean = yield* World.simulate(Effect.scoped(Effect.forkScoped(listening())))
+      assert.deepStrictEqual(clean.left, { fibers: 0, waiting: [], open: {} })
+    }))
+
+  it.effect("SIM-03 a deadlock says who waits where", () =>
+    Effect.gen(function*() {
+      const waitForever = Effect.fn("waitForever")(function*() {
+        yield* Deferred.await(yield* Deferred.make<void>())
+      })
+      const error = worldError(yield* World.simulate(World.asNode(waitForever(), "n7")))
+      assert.strictEqual(error.kind, "Deadlock")
+      assert.include(error.message, "1 in waitForever of n7")
+    }))
+})

@@ -75,7 +75,7 @@ export const doctor = Command.make("doctor", {
     Flag.withDescription("The node's database, as for `node`"),
     Flag.optional
   ),
-  admin: Target.addressFlag("admin").pipe(
+  admin: Target.adminFlag.pipe(
     Flag.withDescription("Where a running node answers its operator; tells whether others reach it"),
     Flag.optional
   ),
@@ -86,7 +86,7 @@ export const doctor = Command.make("doctor", {
       flags: sourceOf(parsed),
       config: Option.getOrUndefined(parsed.config),
       db: Option.getOrUndefined(parsed.db),
-      admin: Option.getOrUndefined(Option.map(parsed.admin, ({ key }) => key)),
+      admin: Option.getOrUndefined(parsed.admin),
       json: parsed.json
     })
   )).pipe(

@@ -197,7 +197,7 @@ export const watch = Command.make("watch", {
     Argument.withDescription("The nodes to connect with; the port is 11625 when left out"),
     Argument.variadic()
   ),
-  admin: Target.addressFlag("admin").pipe(
+  admin: Target.adminFlag.pipe(
     Flag.withDescription("Instead: the peers of the node whose operator's port this is, ours or stellar-core's"),
     Flag.optional
   ),
@@ -219,7 +219,7 @@ export const watch = Command.make("watch", {
     return work(usage("give one or more nodes to connect with, or --admin host:port"))
   }
   const all = Option.isSome(admin)
-    ? NodeView.run({ admin: admin.value.key, seconds, json })
+    ? NodeView.run({ admin: admin.value, seconds, json })
     : runAll(target, {
       target: Target.options(parsed),
       json,

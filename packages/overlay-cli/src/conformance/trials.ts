@@ -66,12 +66,12 @@ const attempt = (target: Target, { row, variant }: Plan["chosen"][number], n: nu
     Effect.scoped
   )
 
-/** More failures than this are not tried again: that is no busy machine. */
-const MOST_RETRIES = 32
+/** A row with so many failures that stand is red; more of it need not be tried again. */
+const CONFIRMED = 4
 
 /**
- * Tries everything that is planned, and, when all are done, what failed once more, each by itself. `done` is called with
- * each result that stands.
+ * Tries everything that is planned, and, when all are done, what failed once more, each by itself: what was only late on
+ * a busy machine is not held against the node. `done` is called with each result that stands.
  */
 export const run = Effect.fnUntraced(function*(
   target: Target,
@@ -79,6 +79,7 @@ export const run = Effect.fnUntraced(function*(
   done: (result: Result) => Effect.Effect<void>
 ) {
   const failed: Array<{ readonly n: number; readonly result: Result }> = []
+  const confirmed = new Map<number, number>()
   yield* Effect.forEach(chosen, (choice, n) =>
     Effect.flatMap(attempt(target, choice, n + 1), (result) => {
       if (result.problems.length === 0) return done(result)
@@ -86,8 +87,10 @@ export const run = Effect.fnUntraced(function*(
       return Effect.void
     }), { concurrency: target.parallel, discard: true })
   for (const { n, result } of failed) {
-    const again = failed.length <= MOST_RETRIES
-    yield* done(again ? yield* attempt(target, chosen[n]!, chosen.length + 1 + n) : result)
+    const count = confirmed.get(result.row) ?? 0
+    const stands = count < CONFIRMED ? yield* attempt(target, chosen[n]!, chosen.length + 1 + n) : result
+    if (stands.problems.length > 0) confirmed.set(result.row, count + 1)
+    yield* done(stands)
   }
 })
 

@@ -5,6 +5,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { parseUrl } from "./AdminPort.ts"
 
 /** A network: its passphrase, and its name when it is a well-known one. */
 export interface Network {
@@ -42,6 +43,15 @@ export const address = (name: string): Argument.Argument<PeerAddress> =>
 /** The same as an option. */
 export const addressFlag = (name: string): Flag.Flag<PeerAddress> =>
   Flag.String(name).pipe(Flag.withMetavar("host:port"), Flag.filterMap(toAddress, expected))
+
+/** The operator's port of a node: its URL. */
+export const adminFlag: Flag.Flag<string> = Flag.String("admin").pipe(
+  Flag.withMetavar("host:port"),
+  Flag.filterMap(
+    (text) => Option.fromUndefinedOr(parseUrl(text)),
+    () => "the admin port of a node, such as 127.0.0.1:11626 or http://127.0.0.1:11626"
+  )
+)
 
 const networkFlag = Flag.Literals("network", ["auto", "pubnet", "testnet", "standalone"]).pipe(
   Flag.withDescription("The network to speak (default: auto, which tries the well-known ones)"),

@@ -8,8 +8,8 @@
  *
  * One event is one line of data in printable ASCII, whatever peers call themselves. A comment comes when nothing else does,
  * so that both ends notice a connection that is gone. Each client has a buffer of its own: one that reads too slowly loses
- * the oldest events and is told how many (`EventsLost`); one that reads nothing is closed with its connection. When the
- * node ends, `event: end` is the last it says.
+ * the oldest events and is told how many (`EventsLost`), and nothing is written to it until it has taken what was. When
+ * the node ends, `event: end` is the last it says.
  */
 import * as OverlayEventJson from "@stellar-overlay/overlay/OverlayEventJson"
 import * as OverlayEvents from "@stellar-overlay/overlay/OverlayEvents"

@@ -1,88 +1,10 @@
-/**
- * The operator's HTTP port of a node, ours or stellar-core's, as a survey needs it (protocol.md 14). What it answers was
- * partly said by strangers: it is bounded, checked, and never shown unescaped.
- */
-import * as Data from "effect/Data"
+/** The commands of the operator's port that a survey needs, of our nodes and of stellar-core's (protocol.md 14). */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Http from "node:http"
-import * as Https from "node:https"
+import { AdminError, type AdminErrorReason, get, parseJson } from "../net/AdminPort.ts"
 import { parse as parseResults } from "../topology/surveyJson.ts"
 import type { Observation } from "./SurveyPlan.ts"
-
-/** A longer answer is cut off: a thousand results with full lists take about 30 MB. */
-export const MAX_BYTES = 268_435_456
-
-/** An answer must be there within this time. */
-export const ANSWER_MILLIS = 20_000
-
-export type AdminErrorReason = "Unreachable" | "TimedOut" | "NotANode" | "Refused"
-
-/** Why a command was not carried out; `detail` may be remote text. */
-export class AdminError extends Data.TaggedError("AdminError")<{
-  readonly url: string
-  readonly reason: AdminErrorReason
-  readonly detail: string
-}> {}
-
-/** Reads `127.0.0.1:11626`, `11626`, or a URL; undefined when it is none. */
-export const parseUrl = (text: string): string | undefined => {
-  const whole = /^\d+$/.test(text) ? `http://127.0.0.1:${text}` : /^https?:\/\//.test(text) ? text : `http://${text}`
-  if (!URL.canParse(whole)) return undefined
-  const url = new URL(whole)
-  if (url.search !== "" || url.hash !== "" || url.username !== "" || !/^\d*$/.test(url.port)) return undefined
-  const hasPort = url.port !== "" || /^https?:/.test(text)
-  return `${url.protocol}//${url.hostname}:${
-    hasPort ? url.port === "" ? (url.protocol === "https:" ? "443" : "80") : url.port : "11626"
-  }${url.pathname.replace(/\/$/, "")}`
-}
-
-/** One GET request: its text. */
-const get = (base: string, path: string, params: Record<string, string>): Effect.Effect<string, AdminError> => {
-  const query = new URLSearchParams(params).toString()
-  const url = `${base}/${path}${query === "" ? "" : `?${query}`}`
-  const fail = (reason: AdminErrorReason, detail: string) => Effect.fail(new AdminError({ url: base, reason, detail }))
-  return Effect.callback<string, AdminError>((resume) => {
-    const chunks: Array<Buffer> = []
-    let size = 0
-    const request = (base.startsWith("https:") ? Https : Http).get(url, { agent: false }, (response) => {
-      response.on("data", (chunk: Buffer) => {
-        size += chunk.length
-        if (size <= MAX_BYTES) chunks.push(chunk)
-        else {
-          resume(fail("NotANode", `answered more than ${MAX_BYTES} bytes`))
-          request.destroy()
-        }
-      })
-      response.on("error", (error) => resume(fail("Unreachable", error.message)))
-      response.on("end", () => {
-        const text = Buffer.concat(chunks).toString("utf8")
-        const { statusCode = 0 } = response
-        resume(
-          statusCode === 200
-            ? Effect.succeed(text)
-            : fail("NotANode", `answered ${statusCode} ${text.trim().split("\n")[0]!.slice(0, 200)}`)
-        )
-      })
-    })
-    request.on("error", (error: NodeJS.ErrnoException) => resume(fail("Unreachable", error.code ?? error.message)))
-    return Effect.sync(() => request.destroy())
-  }).pipe(
-    Effect.timeoutOrElse({
-      duration: ANSWER_MILLIS,
-      orElse: () => fail("TimedOut", `no answer in ${ANSWER_MILLIS / 1000} s`)
-    })
-  )
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 const Exception = Schema.Union([Schema.Struct({ exception: Schema.String }), Schema.Struct({ error: Schema.String })])
 const decodeException = Schema.decodeUnknownOption(Exception)

@@ -86,12 +86,14 @@ export const make = Effect.fnUntraced(function*(
     )
   /** What of every node is in the database. */
   const written = new Map<string, string>()
+  let noted: State.Phase = "collecting"
 
   const toDatabase = Effect.fnUntraced(function*(session: Session) {
     const surveyor = session.plan.surveyor === undefined ? undefined : NodeId.parse(session.plan.surveyor)
     if (database === undefined || surveyor === undefined || Result.isFailure(surveyor)) return
     const id = session.databaseId ?? (yield* database.begin(headerOf(session, surveyor.success)))
     session.databaseId = id
+    if (session.phase === "reporting" && noted !== "reporting") yield* database.setPhase(id, noted = "reporting")
     const news = session.plan.nodes.filter((node) => {
       const mark = `${node.status} ${node.requests} ${node.answeredAt} ${node.isBad}`
       if (written.get(node.id) === mark) return false

@@ -7,6 +7,7 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { ExitCode } from "../ExitCode.ts"
+import type { AdminError, AdminErrorReason } from "../net/AdminPort.ts"
 import { bold, dim, fit, green, type Line, red, yellow } from "../render/Line.ts"
 import { Screen } from "../render/Screen.ts"
 import { plural, seconds } from "../render/units.ts"
@@ -49,17 +50,20 @@ const MAX_RESTARTS = 3
 /** The state is written at most so often. */
 const SAVE_MILLIS = 10_000
 
+/** However long an answer takes to come, the next look is no later than this. */
+const MAX_PAUSE_MILLIS = 30_000
+
 /** Where nobody watches, the coverage is said this often. */
 const PROGRESS_MILLIS = 30_000
 
-const hints: { readonly [reason in AdminPort.AdminErrorReason]: string } = {
+const hints: { readonly [reason in AdminErrorReason]: string } = {
   Unreachable: "Is the node running, and is this its admin port (11626 unless it was given another)?",
   TimedOut: "Is the node busy, or is something else listening there?",
   NotANode: "Is this the admin port of a node? `curl` it with /info.",
   Refused: "The node said so itself."
 }
 
-const stopOf = (error: AdminPort.AdminError): Stop =>
+const stopOf = (error: AdminError): Stop =>
   new Stop({
     code: error.reason === "Refused" ? ExitCode.Rejected : ExitCode.Unreachable,
     problem: `${error.url}: ${error.detail}`,
@@ -77,7 +81,7 @@ const identify = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ReadonlyArray<Found>, Stop> {
   const screen = yield* Screen
   const found: Array<Found> = []
-  let first: AdminPort.AdminError | undefined
+  let first: AdminError | undefined
   for (const url of urls) {
     const port = AdminPort.make(url)
     const identity = yield* Effect.result(port.identify)
@@ -145,7 +149,7 @@ const start = Effect.fnUntraced(function*(
   nonce: number
 ): Effect.fn.Return<Found, Stop> {
   const screen = yield* Screen
-  let first: AdminPort.AdminError | undefined
+  let first: AdminError | undefined
   for (const each of found) {
     const started = yield* Effect.result(each.port.startCollecting(nonce))
     if (Result.isSuccess(started)) return each
@@ -203,6 +207,7 @@ const report = Effect.fnUntraced(function*({ keeper, options, port, session }: R
       yield* screen.note([[yellow("time is up"), ": who did not answer by now is left out; --resume asks them again"]])
       return
     }
+    let took = 0
     const placed = Effect.gen(function*() {
       for (const { id, inbound, outbound } of plan.orders()) {
         const order = yield* Effect.result(port.surveyNode(id, inbound, outbound))
@@ -211,7 +216,10 @@ const report = Effect.fnUntraced(function*({ keeper, options, port, session }: R
           plan.refused(id)
         } else return yield* order.failure
       }
-      return yield* port.results
+      const before = yield* Clock.currentTimeMillis
+      const results = yield* port.results
+      took = (yield* Clock.currentTimeMillis) - before
+      return results
     })
     const seen = yield* Effect.result(placed)
     if (Result.isFailure(seen)) {
@@ -246,9 +254,8 @@ const report = Effect.fnUntraced(function*({ keeper, options, port, session }: R
       savedAt = now
       yield* keeper.save(session)
     }
-    // A poll of a large survey takes its time on the node: most of it is left alone.
-    const took = (yield* Clock.currentTimeMillis) - now
-    yield* Effect.sleep(Math.max(options.pollMillis, 5 * took))
+    // Looking at a large survey takes the node's time: most of it is left alone.
+    yield* Effect.sleep(Math.max(options.pollMillis, Math.min(4 * took, MAX_PAUSE_MILLIS)))
   }
 })
 

@@ -51,7 +51,7 @@ const fit = (layout: Layout): { readonly at: Layout; readonly scale: number } =>
       x: layout.x.map((x) => left + x * scale),
       y: layout.y.map((y) => top + y * scale),
       radius: layout.radius.map((r) => r * scale),
-      width: WIDTH - PANEL - MARGIN,
+      width: WIDTH - PANEL - 2 * MARGIN,
       height: HEIGHT
     }
   }

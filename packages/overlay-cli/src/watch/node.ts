@@ -2,6 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import { ExitCode } from "../ExitCode.ts"
 import * as AdminPort from "../net/AdminPort.ts"
 import { bold, dim, green, type Line, red, yellow } from "../render/Line.ts"
@@ -15,7 +16,7 @@ import { columns, type PeerRow } from "./PeerRow.ts"
 const EVERY_MILLIS = { terminal: 1000, plain: 10_000 }
 
 export interface Options {
-  /** `host:port` of the operator's port. */
+  /** The operator's port, as `AdminPort.parseUrl` gave it. */
   readonly admin: string
   readonly seconds: number | undefined
   readonly json: boolean
@@ -46,6 +47,21 @@ const came = (verb: Line[number], { address, direction, id, version }: PeerRow, 
   dim(` ${version}`)
 ]
 
+/** Steps on the way to what counts: a peer that is there, or why it is not. */
+const quiet = new Set(["PeerConnecting", "PeerConnected", "PeerHello", "PeerReadThrottled", "PeerReadResumed"])
+
+/** An event of a node in one line; its values are strangers' words, which every line escapes. */
+const eventLine = ({ time, type, ...facts }: AdminPort.NodeEvent): Line => [
+  dim(timeOfDay(Date.parse(String(time)))),
+  " ",
+  bold(String(type)),
+  ...Object.entries(facts).flatMap(([key, value]): Line =>
+    value === null || value === undefined
+      ? []
+      : [" ", dim(`${key}=`), typeof value === "string" ? value : JSON.stringify(value)]
+  )
+]
+
 export const run = Effect.fnUntraced(function*({ admin, json, seconds }: Options) {
   const screen = yield* Screen
   const clock = yield* Clock.Clock
@@ -55,14 +71,18 @@ export const run = Effect.fnUntraced(function*({ admin, json, seconds }: Options
   const ask = AdminPort.json(admin, "peers", Answer, { compact: "false", fullkeys: "true" })
 
   let latest: ReadonlyArray<Line> = []
+  // A node of ours tells its events; of stellar-core's, comings and goings show between two answers.
+  let tells = false
   const show = Effect.fnUntraced(function*(answer: typeof Answer.Type) {
     const unix = clock.currentTimeMillisUnsafe()
     const snapshot = peers.take(answer, Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
     if (json) return yield* screen.json([{ event: "peers", time: new Date(unix).toISOString(), ...snapshot }])
-    yield* screen.print([
-      ...snapshot.joined.map((row) => came(green("joined"), row, unix)),
-      ...snapshot.left.map((row) => came(yellow("left"), row, unix))
-    ], { cut: true })
+    if (!tells) {
+      yield* screen.print([
+        ...snapshot.joined.map((row) => came(green("joined"), row, unix)),
+        ...snapshot.left.map((row) => came(yellow("left"), row, unix))
+      ], { cut: true })
+    }
     latest = [headline(admin, snapshot), ...table(columns, snapshot.rows, screen.columns() - 1)]
     yield* inPlace ? screen.live(latest) : screen.print([...latest, []])
   })
@@ -78,8 +98,18 @@ export const run = Effect.fnUntraced(function*({ admin, json, seconds }: Options
     return ExitCode.Unreachable
   }
   yield* show(first.success)
-  const again = Effect.delay(ask, every).pipe(Effect.flatMap(show))
-  const watching = Effect.forever(again).pipe(
+  const events = AdminPort.events(admin).pipe(
+    Stream.filter(({ type }) => !(typeof type === "string" && quiet.has(type))),
+    Stream.runForEach((event) => {
+      tells = true
+      return json ? screen.json([{ event: "event", ...event }]) : screen.print([eventLine(event)], { cut: true })
+    }),
+    Effect.ignore,
+    // When they end the node is asked at once whether it is still there.
+    Effect.andThen(Effect.suspend(() => tells ? Effect.flatMap(ask, show) : Effect.never))
+  )
+  const answers = Effect.forever(Effect.flatMap(Effect.delay(ask, every), show))
+  const watching = Effect.raceFirst(answers, Effect.andThen(events, Effect.never)).pipe(
     Effect.catch((error) => Effect.as(screen.note([[red("ended"), `: ${error.message}`]]), ExitCode.Unreachable))
   )
   const ended = seconds === undefined

@@ -44,9 +44,12 @@ const add = (counts: Map<number, number>, key: number): number => {
 
 const ends = ({ from, to }: WireMessage): ReadonlyArray<string> => [from, to]
 
+/** What has been pending for so long that the floodgate forgot it may be told again. */
+const ADVERT_AGAIN_MILLIS = 20_000
+
 /**
  * A node sends a peer each SCP and survey message once, and once more for each GET_SCP_STATE of that peer; it adverts a
- * transaction to a peer once, demands only what that peer advertised, and sends a body only for a demand.
+ * transaction to a peer once in a while, demands only what that peer advertised, and sends a body only for a demand.
  *
  * @category checkers
  * @since 0.1.0
@@ -85,7 +88,9 @@ export const sentOnce = Checker.make(
           }
           case MessageType.FloodAdvert:
             for (const hash of message.hashes) {
-              if (add(lane.adverts, hash) > 1) {
+              const before = lane.adverts.get(hash)
+              lane.adverts.set(hash, at)
+              if (before !== undefined && at - before < ADVERT_AGAIN_MILLIS) {
                 fail(at, ends(message), `${from} advertised a transaction to ${to} twice`)
               }
             }
@@ -182,7 +187,10 @@ export const creditConserved = Checker.make(
             const text = `${book.messageCredit}/${messages} messages, ${book.byteCredit}/${bytes} bytes`
             fail(snapshot.at, [node, book.peer], `credit was lost between ${node} and ${book.peer}: ${text}`)
           }
-          if (book.localFloodMessages !== book.floodCapacity || book.localMessages !== book.capacity) {
+          if (
+            book.localFloodMessages !== book.floodCapacity || book.localFloodBytes !== book.floodCapacityBytes ||
+            book.localMessages !== book.capacity
+          ) {
             const text =
               `${book.localFloodMessages} of ${book.floodCapacity}, ${book.localMessages} of ${book.capacity}`
             fail(snapshot.at, [node, book.peer], `${node} holds capacity of ${book.peer} with nothing to do: ${text}`)

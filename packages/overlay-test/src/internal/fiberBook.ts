@@ -44,7 +44,8 @@ export class FiberBook {
 const placeOf = (fiber: AnyFiber): string => {
   const names: Array<string> = []
   for (let frame = fiber.cache.stackFrame; frame !== undefined && names.length < 4; frame = frame.parent) {
-    names.push(frame.name)
+    // A function made by Effect.fn is there twice, as called and as defined.
+    if (!frame.name.endsWith(" (definition)")) names.push(frame.name)
   }
   const { span } = fiber.cache
   if (span?._tag === "Span" && !names.includes(span.name)) names.push(span.name)

@@ -186,6 +186,7 @@ const cases: ReadonlyArray<Case> = [
       "credit lost": [grant, snapshot({ books: [books({ messageCredit: 1, byteCredit: 250 })] })],
       "messages that stay": [snapshot({ books: [books({ queued: 1 })] })],
       "credit from nowhere": [grant, snapshot({ books: [books({ messageCredit: 3, byteCredit: 250, isBusy: true })] })],
+      "bytes held": [snapshot({ books: [books({ localFloodBytes: 1 })] })],
       "capacity held": [snapshot({ books: [books({ localFloodMessages: 199 })] })],
       "a grant owed": [
         message("a", "b", SendMoreExtended, { messages: 200, bytes: 300_000 }),
