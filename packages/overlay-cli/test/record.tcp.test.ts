@@ -3,7 +3,7 @@ import * as Capture from "@stellar-overlay/overlay-test/Capture"
 import { Effect, Result } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { demo, folder } from "./nodeSupport.ts"
+import { demo, folder, node } from "./nodeSupport.ts"
 import { cli, objects } from "./support.ts"
 
 describe("record and replay", () => {
@@ -35,6 +35,24 @@ describe("record and replay", () => {
         objects((yield* cli(["replay", file, "--json"])).out)[1]?.["traceHash"],
         summary?.["traceHash"]
       )
+    }))
+
+  it.live("all links of a node, those it dialled and those it accepted", () =>
+    Effect.gen(function*() {
+      const file = join(yield* folder, "node.jsonl")
+      const called = yield* node()
+      const recorded = yield* node(["--peer", called.address, "--record", file])
+      yield* recorded.running.line(`"event":"authenticated"`)
+      const caller = yield* node(["--peer", recorded.address, "--peer", called.address])
+      yield* recorded.running.line((line) => line.includes(`"event":"authenticated"`) && line.includes(caller.id))
+      yield* recorded.running.interrupt
+      assert.match((yield* recorded.running.ended).err, /recorded: .* messages/)
+      const { entries } = Result.getOrThrow(Capture.parse(readFileSync(file, "utf8")))
+      const roles = entries.flatMap((entry) => entry._tag === "Open" ? [entry.role] : [])
+      assert.includeMembers(roles, ["initiator", "acceptor"])
+      const replayed = yield* cli(["replay", file, "--json"])
+      assert.strictEqual(replayed.code, 0, replayed.out.join("\n"))
+      assert.strictEqual(objects(replayed.out).filter(({ event }) => event === "link").length, roles.length)
     }))
 
   it.effect("a file that is not there, or no capture, is said; exit 2", () =>

@@ -4,6 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
 import { ExitCode } from "../ExitCode.ts"
+import { recordFlag } from "../net/record.ts"
 import { addressFlag } from "../net/Target.ts"
 import { hostNames } from "../node/host.ts"
 import { DEFAULT_PORT } from "../node/NodeAdmin.ts"
@@ -100,6 +101,7 @@ export const node = Command.make("node", {
     Flag.withoutNegation,
     Flag.withDefault(false)
   ),
+  record: recordFlag,
   minPeers: Flag.Int("min-peers").pipe(
     Flag.withDescription("With fewer authenticated peers /readyz answers 503 (default: 1)"),
     Flag.filter((n) => n >= 0, () => "a number from 0 on"),
@@ -126,6 +128,7 @@ export const node = Command.make("node", {
       flags: sourceOf(parsed),
       config: Option.getOrUndefined(parsed.config),
       db: Option.getOrUndefined(parsed.db),
+      record: Option.getOrUndefined(parsed.record),
       host: parsed.host,
       adminPort: parsed.noAdmin ? undefined : parsed.adminPort,
       health: {

@@ -12,25 +12,17 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Ping from "../commands/ping.ts"
-import { Ended, ExitCode, ofDrop } from "../ExitCode.ts"
+import { type Ended, ExitCode, ofDrop } from "../ExitCode.ts"
 import * as Drop from "../render/drop.ts"
-import { dim, fit, type Line, red } from "../render/Line.ts"
+import { dim, fit, type Line } from "../render/Line.ts"
 import * as Link from "../render/link.ts"
 import { Screen } from "../render/Screen.ts"
-import { bytes, count, plural } from "../render/units.ts"
 import { connect } from "./Dial.ts"
-import * as Recorder from "./Recorder.ts"
+import { recorder, recordFlag } from "./record.ts"
 import * as Target from "./Target.ts"
 
 /** How often the status is shown: on a terminal, where it stays in place, and elsewhere. */
 const STATUS_MILLIS = { terminal: 1000, plain: 10_000 }
-
-/** Writes what links carry into a file. */
-export const recordFlag = Flag.String("record").pipe(
-  Flag.withMetavar("file"),
-  Flag.withDescription("Write everything that goes over the wire into this file, for `replay`"),
-  Flag.optional
-)
 
 /** The arguments of a client. */
 export const flags = {
@@ -68,22 +60,6 @@ export const options = (
   json: parsed.json,
   seconds: Option.getOrUndefined(parsed.seconds),
   record: Option.getOrUndefined(parsed.record)
-})
-
-/** The recorder into a file; the end says what was recorded. A file that cannot be written ends the program. */
-export const recorder = Effect.fnUntraced(function*(path: string) {
-  const screen = yield* Screen
-  const made = yield* Effect.catch(Recorder.make(path), (error) =>
-    Effect.andThen(
-      screen.note([[red("error"), `: --record ${path}: ${error.message}`]]),
-      new Ended({ code: ExitCode.Usage })
-    ))
-  yield* Effect.addFinalizer(() => {
-    const { bytes: size, lost, messages } = made.counts()
-    const said = `${plural(messages, "message")}, ${bytes(size)}${lost > 0 ? `; ${count(lost)} more did not fit` : ""}`
-    return screen.note([[dim("recorded: "), `${path}: ${said}`]])
-  })
-  return made
 })
 
 /**

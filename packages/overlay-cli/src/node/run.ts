@@ -4,12 +4,14 @@ import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import * as LogLimiter from "@stellar-overlay/overlay/LogLimiter"
 import { NodeIdentity, type NodeSeedError } from "@stellar-overlay/overlay/NodeIdentity"
 import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
+import * as NodeTransport from "@stellar-overlay/overlay/NodeTransport"
 import { Overlay } from "@stellar-overlay/overlay/Overlay"
 import { passphrases, type Values } from "@stellar-overlay/overlay/OverlayConfig"
 import type { HealthThresholds } from "@stellar-overlay/overlay/OverlayHealth"
 import { OverlayHost } from "@stellar-overlay/overlay/OverlayHost"
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
 import type { StorageAlert } from "@stellar-overlay/overlay/StorageError"
+import { Transport } from "@stellar-overlay/overlay/Transport"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -21,7 +23,8 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { ExitCode } from "../ExitCode.ts"
+import { type Ended, ExitCode } from "../ExitCode.ts"
+import { recorder } from "../net/record.ts"
 import * as Event from "../render/event.ts"
 import { bold, dim, fit, green, type Line, red } from "../render/Line.ts"
 import { Screen } from "../render/Screen.ts"
@@ -43,6 +46,8 @@ export interface Options {
   readonly host: HostName
   /** Undefined for none. */
   readonly adminPort: number | undefined
+  /** Where to record what all links carry. */
+  readonly record: string | undefined
   /** When the node counts as unready, where that is not the default. */
   readonly health: Partial<HealthThresholds>
   /** Undefined runs until somebody ends it. */
@@ -52,20 +57,33 @@ export interface Options {
 
 type Built = Context.Context<NodeOverlay.NodeServices>
 
+/** TCP, written down. */
+const recording = Effect.fnUntraced(function*(path: string, { networkPassphrase }: Values) {
+  const { transport } = yield* recorder(path)
+  return Layer.effect(Transport, Transport.useSync((tcp) => transport(tcp, networkPassphrase))).pipe(
+    Layer.provide(NodeTransport.layer)
+  )
+})
+
 /** Builds the node into the current scope. */
 const build = Effect.fnUntraced(function*(
   options: Options,
   values: Values
 ): Effect.fn.Return<
   Built,
-  Layer.Error<ReturnType<typeof NodeOverlay.layerNode>> | NodeSeedError | Config.ConfigError,
+  Layer.Error<ReturnType<typeof NodeOverlay.layerNode>> | NodeSeedError | Config.ConfigError | Ended,
   Scope.Scope | FileSystem.FileSystem
 > {
   const seed = yield* Config.option(Config.Redacted("NODE_SEED"))
   const stores = options.db === undefined ? {} : yield* Stores.sqlite(options.db)
-  return yield* Layer.build(
-    NodeOverlay.layerNode({ ...values, ...stores, seed: Option.getOrUndefined(seed), host: layerHost(options.host) })
-  )
+  const transport = options.record === undefined ? {} : { transport: yield* recording(options.record, values) }
+  return yield* Layer.build(NodeOverlay.layerNode({
+    ...values,
+    ...stores,
+    ...transport,
+    seed: Option.getOrUndefined(seed),
+    host: layerHost(options.host)
+  }))
 })
 
 /** Everything that is said about a node when it starts. */

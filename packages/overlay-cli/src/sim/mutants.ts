@@ -34,10 +34,12 @@ interface Fate {
 
 const root = `${process.cwd()}/`
 
+const listUrl = `file://${root}${LIST}`
+
 /** The mutants of the checkout. The module is not part of any package, so it is loaded by its path. */
 const list = Effect.tryPromise((): Promise<{
   readonly mutants: ReadonlyArray<{ readonly name: string; readonly rows: ReadonlyArray<string> }>
-}> => import(`file://${root}${LIST}`))
+}> => import(listUrl))
 
 const fateOf = (name: string, options: { readonly from: number; readonly seeds: number; readonly workers: number }) =>
   Effect.gen(function*() {

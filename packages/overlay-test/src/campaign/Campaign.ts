@@ -37,8 +37,8 @@ import * as World from "../World.ts"
 import type { Checker, Failure } from "./Checker.ts"
 import { Panel } from "./Checker.ts"
 import { alive, oneChain } from "./NetworkCheckers.ts"
-import * as NodeCheckers from "./NodeCheckers.ts"
 import type { Observation, Phase } from "./Observation.ts"
+import * as PeerCheckers from "./PeerCheckers.ts"
 import type { Scenario } from "./Scenario.ts"
 import * as Sometimes from "./Sometimes.ts"
 import * as WireCheckers from "./WireCheckers.ts"
@@ -98,11 +98,11 @@ export const checkers: ReadonlyArray<Checker> = [
   WireCheckers.creditConserved,
   WireCheckers.inOrder,
   WireCheckers.pulledOnce,
-  NodeCheckers.oneReason,
-  NodeCheckers.slotsConserved,
-  NodeCheckers.boundsKept,
-  NodeCheckers.nobodyAccused,
-  NodeCheckers.nothingLeft
+  PeerCheckers.oneReason,
+  PeerCheckers.slotsConserved,
+  PeerCheckers.boundsKept,
+  PeerCheckers.nobodyAccused,
+  PeerCheckers.nothingLeft
 ]
 
 /**
@@ -272,7 +272,7 @@ export const run = (scenario: Scenario, options: Options = {}): Effect.Effect<Ou
     const panel = new Panel(
       [
         ...checkers,
-        ...scenario.faults.length === 0 ? [NodeCheckers.quietPeace] : [],
+        ...scenario.faults.length === 0 ? [PeerCheckers.quietPeace] : [],
         WireCheckers.notEchoed(scenario.delayMillis + scenario.jitterMillis / 2),
         alive({ nodes: names, validators: validatorIds, closeTimeMillis, settleMillis }),
         ...options.checkers ?? []

@@ -5,8 +5,8 @@
  */
 import { coreName, isFlood, MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import * as Checker from "./Checker.ts"
-import { isDamaging } from "./NodeCheckers.ts"
 import type { WireMessage } from "./Observation.ts"
+import { isDamaging } from "./PeerCheckers.ts"
 
 /** State of each direction of each link, made when first asked for and forgotten with the link. */
 class Lanes<A> {

@@ -6,8 +6,8 @@ import { MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Checker from "../../src/campaign/Checker.ts"
 import * as NetworkCheckers from "../../src/campaign/NetworkCheckers.ts"
-import * as NodeCheckers from "../../src/campaign/NodeCheckers.ts"
 import type { NodeSnapshot, Observation, PeerBooks, WireMessage } from "../../src/campaign/Observation.ts"
+import * as PeerCheckers from "../../src/campaign/PeerCheckers.ts"
 import * as WireCheckers from "../../src/campaign/WireCheckers.ts"
 
 /** What a checker finds in a feed. */
@@ -241,7 +241,7 @@ const cases: ReadonlyArray<Case> = [
     }
   },
   {
-    checker: NodeCheckers.oneReason,
+    checker: PeerCheckers.oneReason,
     good: [
       peer("a", connecting),
       peer("a", connected),
@@ -271,7 +271,7 @@ const cases: ReadonlyArray<Case> = [
     }
   },
   {
-    checker: NodeCheckers.slotsConserved,
+    checker: PeerCheckers.slotsConserved,
     good: [
       peer("a", connecting),
       peer("a", connected),
@@ -289,7 +289,7 @@ const cases: ReadonlyArray<Case> = [
     }
   },
   {
-    checker: NodeCheckers.boundsKept,
+    checker: PeerCheckers.boundsKept,
     good: [snapshot({ gauges: [{ name: "x", value: 3, bound: 3 }] })],
     bad: {
       "above": [snapshot({ gauges: [{ name: "x", value: 4, bound: 3 }] })],
@@ -297,7 +297,7 @@ const cases: ReadonlyArray<Case> = [
     }
   },
   {
-    checker: NodeCheckers.nobodyAccused,
+    checker: PeerCheckers.nobodyAccused,
     good: [
       peer("a", dropped("IdleTimeout", true)),
       peer("a", dropped("ErrorReceived", true, "ERR_CONF (already*connected peer* GAAAA)")),
@@ -316,7 +316,7 @@ const cases: ReadonlyArray<Case> = [
     }
   },
   {
-    checker: NodeCheckers.quietPeace,
+    checker: PeerCheckers.quietPeace,
     good: [peer("a", dropped("PeerRejected", true)), stopping, peer("a", dropped("ReadError", true))],
     bad: {
       "a time-out": [peer("a", dropped("NoCapacityTimeout", true))],
@@ -324,7 +324,7 @@ const cases: ReadonlyArray<Case> = [
     }
   },
   {
-    checker: NodeCheckers.nothingLeft,
+    checker: PeerCheckers.nothingLeft,
     good: [{ _tag: "LeftOver", at: 1, tasks: 0, timers: 0, sockets: 0 }],
     bad: {
       "a timer": [{ _tag: "LeftOver", at: 1, tasks: 0, timers: 1, sockets: 0 }],
@@ -365,7 +365,7 @@ describe("checkers", () => {
   }
 
   it("SIM-01 a checker keeps eight failures and counts the rest", () => {
-    const panel = new Checker.Panel([NodeCheckers.nothingLeft])
+    const panel = new Checker.Panel([PeerCheckers.nothingLeft])
     for (let i = 0; i < 20; i++) panel.observe({ _tag: "LeftOver", at: i, tasks: 1, timers: 0, sockets: 0 })
     assert.strictEqual(panel.failures.length, Checker.MAX_FAILURES)
     assert.strictEqual(panel.dropped, 20 - Checker.MAX_FAILURES)
