@@ -59,7 +59,7 @@ describe("SimCluster", () => {
       { nodes: mesh(5) }
     ))
 
-  it.effect("SIM-01 PER-01 a store keeps what was written before a crash, and nothing of what the dead process does", () =>
+  it.effect("SIM-01 BAN-02 a store keeps what was written before a crash, and nothing of what the dead process does", () =>
     inCluster(
       Effect.gen(function*() {
         const cluster = yield* SimCluster.SimCluster
@@ -178,7 +178,7 @@ describe("SimCluster", () => {
       { nodes: mesh(3), ...idle }
     ))
 
-  it.effect("SIM-01 HS-16 a rolling upgrade: one node after the other, versions 38 to 42 side by side", () =>
+  it.effect("SIM-01 HSK-09 a rolling upgrade: one node after the other, versions 38 to 42 side by side", () =>
     inCluster(
       Effect.gen(function*() {
         const cluster = yield* SimCluster.SimCluster

@@ -196,7 +196,7 @@ const cases: { readonly [K in SimFault.Kind]: Case } = {
     look: (cluster) => assert.strictEqual(cluster.node("b").database.bans, 0)
   },
   Upgrade: {
-    ids: "SIM-01 HS-16",
+    ids: "SIM-01 HSK-09",
     what: "the others see the new version",
     lost: { a: ["ShutdownReceived"], b: ["Shutdown", "Shutdown"], c: ["ShutdownReceived"] },
     look: (cluster) => {

@@ -24,9 +24,9 @@ const delaySeconds = (nanos: number): number => Math.max(0, nanos / 1e9 - RESOLU
 const read = (histogram: IntervalHistogram): OverlayMetrics.MetricSource => (sums) => {
   if (histogram.count === 0) return
   const name = "stellar_event_loop_delay_seconds"
-  sums.add(name, delaySeconds(histogram.percentile(50)), "0.5")
-  sums.add(name, delaySeconds(histogram.percentile(99)), "0.99")
-  sums.add(name, delaySeconds(histogram.max), "1")
+  sums.add(name, delaySeconds(histogram.percentile(50)), "50")
+  sums.add(name, delaySeconds(histogram.percentile(99)), "99")
+  sums.add(name, delaySeconds(histogram.max), "100")
   histogram.reset()
 }
 

@@ -421,7 +421,7 @@ export const definitions = {
   }),
   stellar_event_loop_delay_seconds: gauge("seconds", "Delay of the event loop since the last look", {
     core: "app.post-on-overlay-thread.delay",
-    labels: [label("quantile", ["0.5", "0.99", "1"])]
+    labels: [label("percentile", ["50", "99", "100"])]
   })
 } as const satisfies Readonly<Record<string, MetricDefinition>>
 

@@ -38,7 +38,7 @@ describe("NodeOverlay.layerNode", () => {
       assert.deepStrictEqual(connected(b.metrics), [0, 1, 0, 1, 0, 1])
       const families = parse(OverlayMetricsPrometheus.render(a.metrics.snapshot()))
       const delays = families.get("stellar_event_loop_delay_seconds")!.samples
-      assert.deepStrictEqual(delays.map(({ labels }) => labels["quantile"]), ["0.5", "0.99", "1"])
+      assert.deepStrictEqual(delays.map(({ labels }) => labels["percentile"]), ["50", "99", "100"])
       for (const { value } of delays) assert.isTrue(value >= 0 && value < Infinity)
     }))
 

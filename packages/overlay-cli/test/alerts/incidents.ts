@@ -136,7 +136,7 @@ const node: ReadonlyArray<Incident> = [
       play: ({ watched }) =>
         Effect.sync(() => {
           const metrics = Context.get(watched().node.services, OverlayMetrics)
-          metrics.add((sums) => sums.add("stellar_event_loop_delay_seconds", 0.4, "0.99"))
+          metrics.add((sums) => sums.add("stellar_event_loop_delay_seconds", 0.4, "99"))
         })
     })
   },
