@@ -5,18 +5,18 @@
  *
  * The exit code is 1 when something was wrong. With `--import ./scripts/mutate.ts` and MUTANT the nodes have a defect.
  */
-import { nodeAttacks } from "@stellar-overlay/overlay-test/hostile/NodeCatalogue"
-import * as NodeTrial from "@stellar-overlay/overlay-test/hostile/NodeTrial"
+import { overlayAttacks } from "@stellar-overlay/overlay-test/hostile/OverlayCatalogue"
+import * as OverlayTrial from "@stellar-overlay/overlay-test/hostile/OverlayTrial"
 import * as Effect from "effect/Effect"
 
 const only = new Set(process.argv.slice(2))
 const red = new Set<string>()
-for (const attack of nodeAttacks) {
+for (const attack of overlayAttacks) {
   if (only.size > 0 && !only.has(attack.id)) continue
   for (const [i, variant] of attack.variants.entries()) {
     const seed = `${attack.id}/${i}`
     const { amplification, connections, millis, problems, steps, worstTurn } = Effect.runSync(
-      NodeTrial.inWorld(attack, variant, { seed })
+      OverlayTrial.inWorld(attack, variant, { seed })
     )
     if (problems.length > 0) red.add(attack.id)
     console.log(

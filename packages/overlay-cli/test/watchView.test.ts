@@ -109,7 +109,8 @@ describe("the live lines", () => {
 
 describe("takeEvents", () => {
   it("takes whole events, in any pieces, and keeps the rest", () => {
-    const text = `: hello\n\nevent: A\ndata: {"type":"A","n":1}\n\nevent: B\ndata: {"type":"B"}\n\nevent: end\n\ndata: [1]\n\n`
+    const text =
+      `: hello\n\nevent: A\ndata: {"type":"A","n":1}\n\nevent: B\ndata: {"type":"B"}\n\nevent: end\n\ndata: [1]\n\n`
     for (let cut = 0; cut <= text.length; cut++) {
       const first = takeEvents(text.slice(0, cut))
       const second = takeEvents(first.rest + text.slice(cut))

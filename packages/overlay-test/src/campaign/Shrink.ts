@@ -114,8 +114,9 @@ function* smaller(scenario: Scenario): Generator<Scenario> {
     const keys = Object.keys(config)
     if (keys.length === 0) continue
     yield { ...scenario, nodes: nodes.map((node, i) => i === index ? { ...node, config: {} } : node) }
-    for (const key of keys) {
-      const rest = Object.fromEntries(Object.entries(config).filter(([other]) => other !== key))
+    for (const [from, to] of parts(keys.length)) {
+      const gone = new Set(keys.slice(from, to))
+      const rest = Object.fromEntries(Object.entries(config).filter(([key]) => !gone.has(key)))
       yield { ...scenario, nodes: nodes.map((node, i) => i === index ? { ...node, config: rest } : node) }
     }
   }
@@ -160,16 +161,26 @@ export const shrink = <E, R>(
     let best = scenario
     let runs = 0
     let steps = 0
-    search: while (true) {
-      for (const candidate of smaller(best)) {
-        if (runs >= maxRuns) return { scenario: best, runs, steps, isMinimal: false }
-        runs++
-        if (!(yield* fails(candidate))) continue
-        best = candidate
-        steps++
-        if (onStep !== undefined) yield* onStep(best, runs)
-        continue search
+    // A step that made it smaller is tried again in the same place; what came before it gets its turn in the next pass.
+    let index = 0
+    let isSmaller = false
+    while (true) {
+      const candidate = [...smaller(best)][index]
+      if (candidate === undefined) {
+        if (!isSmaller) return { scenario: best, runs, steps, isMinimal: true }
+        index = 0
+        isSmaller = false
+        continue
       }
-      return { scenario: best, runs, steps, isMinimal: true }
+      if (runs >= maxRuns) return { scenario: best, runs, steps, isMinimal: false }
+      runs++
+      if (!(yield* fails(candidate))) {
+        index++
+        continue
+      }
+      best = candidate
+      isSmaller = true
+      steps++
+      if (onStep !== undefined) yield* onStep(best, runs)
     }
   })

@@ -196,9 +196,9 @@ export class Recorder {
       case "Ledger": {
         const { hash, jumpedFrom, ledgerSeq, node, rounds, transactions } = observation
         const jump = jumpedFrom === undefined ? "" : `, jumped from ${jumpedFrom}`
-        const text = `ledger ${ledgerSeq}, ${transactions.length} transactions, ${rounds} rounds${jump}, ${
-          hash.slice(0, 8)
-        }`
+        const text = `ledger ${ledgerSeq}, ${transactions.length} transactions, ${
+          rounds === 1 ? "1 round" : `${rounds} rounds`
+        }${jump}, ${hash.slice(0, 8)}`
         return this.#mark(at, node, "ledger", text)
       }
       case "ErrorLogged":

@@ -21,11 +21,11 @@ import {
   type Attackers,
   equal,
   holds,
-  type NodeAttack,
-  nodeAttack,
   type NodeCase,
+  type OverlayAttack,
+  overlayAttack,
   type Victim
-} from "./NodeAttack.ts"
+} from "./OverlayAttack.ts"
 import { repeated, words } from "./parts.ts"
 import * as Validators from "./Validators.ts"
 
@@ -101,7 +101,7 @@ const isPublic = { allowLocalhostForTesting: false, allowPrivateAddressesForTest
  * @category attacks
  * @since 0.1.0
  */
-export const p1 = nodeAttack<NodeCase & { addresses: ReadonlyArray<PeerAddress> | Uint8Array; stored: number }>({
+export const p1 = overlayAttack<NodeCase & { addresses: ReadonlyArray<PeerAddress> | Uint8Array; stored: number }>({
   id: "P1",
   title: "addresses that are private, reserved, special or our own are not stored",
   cases: [
@@ -164,7 +164,7 @@ export const p1 = nodeAttack<NodeCase & { addresses: ReadonlyArray<PeerAddress> 
  * @category attacks
  * @since 0.1.0
  */
-export const p4 = nodeAttack<
+export const p4 = overlayAttack<
   NodeCase & { tellers: ReadonlyArray<string>; address: (i: number) => string; most: number }
 >({
   id: "P4",
@@ -199,7 +199,7 @@ export const p4 = nodeAttack<
  * @category attacks
  * @since 0.1.0
  */
-export const p5 = nodeAttack<NodeCase & { hostile: number; honest: number }>({
+export const p5 = overlayAttack<NodeCase & { hostile: number; honest: number }>({
   id: "P5",
   title: "one /16 gets at most one of eight outbound connections",
   cases: [
@@ -226,7 +226,7 @@ export const p5 = nodeAttack<NodeCase & { hostile: number; honest: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const p6 = nodeAttack<NodeCase & { gossip: number }>({
+export const p6 = overlayAttack<NodeCase & { gossip: number }>({
   id: "P6",
   title: "outbound peers of the last run are tried first after a restart",
   needs: "victim", // a node of its own, which is stopped and started
@@ -280,7 +280,7 @@ export const p6 = nodeAttack<NodeCase & { gossip: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const p7 = nodeAttack<NodeCase & { how: "told" | "called" }>({
+export const p7 = overlayAttack<NodeCase & { how: "told" | "called" }>({
   id: "P7",
   title: "nothing that others say or do makes a proven address look worse",
   cases: [
@@ -320,7 +320,7 @@ export const p7 = nodeAttack<NodeCase & { how: "told" | "called" }>({
  * @category attacks
  * @since 0.1.0
  */
-export const p8 = nodeAttack<
+export const p8 = overlayAttack<
   NodeCase & {
     address: (i: number) => PeerAddress
     tellers: number
@@ -356,7 +356,7 @@ export const p8 = nodeAttack<
  * @category attacks
  * @since 0.1.0
  */
-export const p9 = nodeAttack<NodeCase & { squatters: number }>({
+export const p9 = overlayAttack<NodeCase & { squatters: number }>({
   id: "P9",
   title: "idle callers make room after ten minutes, useful ones never do",
   cases: [{
@@ -393,7 +393,7 @@ export const p9 = nodeAttack<NodeCase & { squatters: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const p10 = nodeAttack<NodeCase>({
+export const p10 = overlayAttack<NodeCase>({
   id: "P10",
   // That the last useful one stays shows where there are no honest callers beside it, who are useful too.
   title: "out of sync, one peer a minute goes, whoever they are",
@@ -425,4 +425,4 @@ export const p10 = nodeAttack<NodeCase>({
  * @category attacks
  * @since 0.1.0
  */
-export const addressAttacks: ReadonlyArray<NodeAttack> = [p1, p4, p5, p6, p7, p8, p9, p10]
+export const addressAttacks: ReadonlyArray<OverlayAttack> = [p1, p4, p5, p6, p7, p8, p9, p10]

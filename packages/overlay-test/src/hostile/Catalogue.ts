@@ -1,6 +1,6 @@
 /**
  * The attacks that one connection can carry out, by row of the catalogue. Those that take more, or time, or what is
- * around a node, are in `NodeCatalogue`.
+ * around a node, are in `OverlayCatalogue`.
  *
  * @since 0.1.0
  */

@@ -22,11 +22,11 @@ import {
   type Attackers,
   equal,
   holds,
-  type NodeAttack,
-  nodeAttack,
   type NodeCase,
+  type OverlayAttack,
+  overlayAttack,
   type Victim
-} from "./NodeAttack.ts"
+} from "./OverlayAttack.ts"
 import { repeated } from "./parts.ts"
 
 /** Carries something out at a steady pace, whatever becomes of each. */
@@ -69,7 +69,7 @@ const letsIn = (attackers: Attackers, within: number, ip = "30.1.0.1") =>
  * @category attacks
  * @since 0.1.0
  */
-export const t1 = nodeAttack<NodeCase & { ip: (i: number) => string; seconds: number }>({
+export const t1 = overlayAttack<NodeCase & { ip: (i: number) => string; seconds: number }>({
   id: "T1",
   title: "a thousand silent callers a second keep no honest peer out",
   cases: [
@@ -108,7 +108,7 @@ export const t1 = nodeAttack<NodeCase & { ip: (i: number) => string; seconds: nu
  * @category attacks
  * @since 0.1.0
  */
-export const t13 = nodeAttack<NodeCase & { ip: (i: number) => string; hosts: number }>({
+export const t13 = overlayAttack<NodeCase & { ip: (i: number) => string; hosts: number }>({
   id: "T13",
   title: "who reconnects a thousand times a second is heard five times a second after a burst of twenty",
   cases: [
@@ -141,7 +141,7 @@ const pump = (from: Connection, to: Connection): Effect.Effect<void, TransportEr
  * @category attacks
  * @since 0.1.0
  */
-export const h10 = nodeAttack<NodeCase & { ip: string | undefined }>({
+export const h10 = overlayAttack<NodeCase & { ip: string | undefined }>({
   id: "H10",
   title: "a node that met itself remembers where, and does not go there again",
   amplification: 4, // what it says to itself is counted as said to others
@@ -187,7 +187,7 @@ export const h10 = nodeAttack<NodeCase & { ip: string | undefined }>({
  * @category attacks
  * @since 0.1.0
  */
-export const h11 = nodeAttack<NodeCase & { count: number; until: HandshakeStage }>({
+export const h11 = overlayAttack<NodeCase & { count: number; until: HandshakeStage }>({
   id: "H11",
   title: "of many connections of one identity one is admitted, and the others are told why",
   cases: [
@@ -221,7 +221,7 @@ export const h11 = nodeAttack<NodeCase & { count: number; until: HandshakeStage 
  * @category attacks
  * @since 0.1.0
  */
-export const h15 = nodeAttack<NodeCase & { how: "new keys" | "banned" }>({
+export const h15 = overlayAttack<NodeCase & { how: "new keys" | "banned" }>({
   id: "H15",
   title: "a host whose nodes break the protocol or are banned is heard ever less, whatever keys it has",
   cases: [
@@ -258,7 +258,7 @@ export const h15 = nodeAttack<NodeCase & { how: "new keys" | "banned" }>({
  * @category attacks
  * @since 0.1.0
  */
-export const h16 = nodeAttack<NodeCase & { hosts: number; perSecond: number }>({
+export const h16 = overlayAttack<NodeCase & { hosts: number; perSecond: number }>({
   id: "H16",
   title: "a storm of HELLOs with bad signatures costs twenty checks a second and host",
   // Without the limit on connections, which would hide this one.
@@ -292,7 +292,7 @@ export const h16 = nodeAttack<NodeCase & { hosts: number; perSecond: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const h17 = nodeAttack<NodeCase & { count: number; again: number }>({
+export const h17 = overlayAttack<NodeCase & { count: number; again: number }>({
   id: "H17",
   title: "the cache of agreed keys is bounded, whoever comes",
   cases: [
@@ -320,7 +320,7 @@ export const h17 = nodeAttack<NodeCase & { count: number; again: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const h18 = nodeAttack<NodeCase & { until: HandshakeStage }>({
+export const h18 = overlayAttack<NodeCase & { until: HandshakeStage }>({
   id: "H18",
   title: "four handshakes of one host at a time, the fifth is closed without a byte",
   cases: [
@@ -349,4 +349,4 @@ export const h18 = nodeAttack<NodeCase & { until: HandshakeStage }>({
  * @category attacks
  * @since 0.1.0
  */
-export const connectionAttacks: ReadonlyArray<NodeAttack> = [t1, t13, h10, h11, h15, h16, h17, h18]
+export const connectionAttacks: ReadonlyArray<OverlayAttack> = [t1, t13, h10, h11, h15, h16, h17, h18]

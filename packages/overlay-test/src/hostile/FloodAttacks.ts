@@ -17,14 +17,19 @@ import * as Effect from "effect/Effect"
 import { hex } from "../internal/hex.ts"
 import type { ScriptFailure } from "../Script.ts"
 import type * as ScriptedPeer from "../ScriptedPeer.ts"
-import { atMost, equal, holds, type NodeAttack, nodeAttack, type NodeCase, type Victim } from "./NodeAttack.ts"
+import { atMost, equal, holds, type NodeCase, type OverlayAttack, overlayAttack, type Victim } from "./OverlayAttack.ts"
 import { hash, numbered, repeated } from "./parts.ts"
 import * as Validators from "./Validators.ts"
 
 const { sha256 } = NodeOverlayCrypto.primitives
 const hashOf = (message: Transaction): Uint8Array => sha256(message.envelope)
 
-/** Says all of it, as fast as the node grants credit. */
+/**
+ * Says all of it, as fast as the node grants credit.
+ *
+ * @category attacks
+ * @since 0.1.0
+ */
 export const flood = Effect.fnUntraced(function*(
   peer: ScriptedPeer.ScriptedPeer,
   messages: Iterable<StellarMessage>
@@ -63,7 +68,7 @@ const hashesIn = (messages: ReadonlyArray<{ readonly hashes: ReadonlyArray<Uint8
  * @category attacks
  * @since 0.1.0
  */
-export const a1 = nodeAttack<NodeCase & { attackers: number; adverts: number; size: number }>({
+export const a1 = overlayAttack<NodeCase & { attackers: number; adverts: number; size: number }>({
   id: "A1",
   title: "among random hashes an honest advert is demanded in the next runs, and memory is bounded",
   cases: [
@@ -96,7 +101,7 @@ export const a1 = nodeAttack<NodeCase & { attackers: number; adverts: number; si
  * @category attacks
  * @since 0.1.0
  */
-export const a3 = nodeAttack<NodeCase & { sybils: number; first: boolean }>({
+export const a3 = overlayAttack<NodeCase & { sybils: number; first: boolean }>({
   id: "A3",
   title: "whoever advertises and withholds, a transaction comes within 3 s of an honest advert",
   cases: [
@@ -133,7 +138,7 @@ export const a3 = nodeAttack<NodeCase & { sybils: number; first: boolean }>({
  * @category attacks
  * @since 0.1.0
  */
-export const a4 = nodeAttack<NodeCase & { demands: number; size: number }>({
+export const a4 = overlayAttack<NodeCase & { demands: number; size: number }>({
   id: "A4",
   title: "demands for unknown hashes cost their credit and are not answered",
   cases: [
@@ -156,7 +161,7 @@ export const a4 = nodeAttack<NodeCase & { demands: number; size: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const a5 = nodeAttack<NodeCase & { size: number; times: number }>({
+export const a5 = overlayAttack<NodeCase & { size: number; times: number }>({
   id: "A5",
   title: "a transaction is sent to a peer once a minute, however often it demands it",
   amplification: 8, // one transaction of 100 KB for 1000 demands, and the traffic that credit was given for
@@ -181,7 +186,7 @@ export const a5 = nodeAttack<NodeCase & { size: number; times: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const a6 = nodeAttack<NodeCase & { count: number; times: number }>({
+export const a6 = overlayAttack<NodeCase & { count: number; times: number }>({
   id: "A6",
   title: "unsolicited transactions are taken once, advertised once to each, and then it is quiet",
   amplification: 2,
@@ -210,7 +215,7 @@ export const a6 = nodeAttack<NodeCase & { count: number; times: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const a7 = nodeAttack<NodeCase & { messages: number; attackers: number }>({
+export const a7 = overlayAttack<NodeCase & { messages: number; attackers: number }>({
   id: "A7",
   title: "in a ledger that stands still records stay at their bound, and what is new is still relayed",
   amplification: 2,
@@ -251,7 +256,7 @@ const reversed = (bytes: Uint8Array): Uint8Array => bytes.slice().reverse()
  * @category attacks
  * @since 0.1.0
  */
-export const a8 = nodeAttack<NodeCase & { make: (i: number) => Uint8Array }>({
+export const a8 = overlayAttack<NodeCase & { make: (i: number) => Uint8Array }>({
   id: "A8",
   title: "hashes that share all but a few bits are as different as any",
   amplification: 6, // demands: a hash that is not delivered is asked for once of each advertiser, 44 bytes each
@@ -284,7 +289,7 @@ export const a8 = nodeAttack<NodeCase & { make: (i: number) => Uint8Array }>({
  * @category attacks
  * @since 0.1.0
  */
-export const a9 = nodeAttack<NodeCase & { attackers: number; messages: number }>({
+export const a9 = overlayAttack<NodeCase & { attackers: number; messages: number }>({
   id: "A9",
   title: "what many say at once is checked once, and told to each once",
   cases: [
@@ -330,4 +335,4 @@ export const a9 = nodeAttack<NodeCase & { attackers: number; messages: number }>
  * @category attacks
  * @since 0.1.0
  */
-export const floodAttacks: ReadonlyArray<NodeAttack> = [a1, a3, a4, a5, a6, a7, a8, a9]
+export const floodAttacks: ReadonlyArray<OverlayAttack> = [a1, a3, a4, a5, a6, a7, a8, a9]

@@ -20,11 +20,11 @@ import {
   type Attackers,
   equal,
   holds,
-  type NodeAttack,
-  nodeAttack,
   type NodeCase,
+  type OverlayAttack,
+  overlayAttack,
   type Victim
-} from "./NodeAttack.ts"
+} from "./OverlayAttack.ts"
 import { repeated } from "./parts.ts"
 import * as Validators from "./Validators.ts"
 
@@ -50,7 +50,7 @@ const broken = (reason: StorageError["reason"]) => {
  * @category attacks
  * @since 0.1.0
  */
-export const o1 = nodeAttack<NodeCase & { reason: StorageError["reason"] }>({
+export const o1 = overlayAttack<NodeCase & { reason: StorageError["reason"] }>({
   id: "O1",
   title: "with a database that fails the node goes on in memory, and says so",
   needs: "victim",
@@ -75,7 +75,7 @@ export const o1 = nodeAttack<NodeCase & { reason: StorageError["reason"] }>({
  * @category attacks
  * @since 0.1.0
  */
-export const o2 = nodeAttack<NodeCase & { hours: number }>({
+export const o2 = overlayAttack<NodeCase & { hours: number }>({
   id: "O2",
   title: "when the wall clock jumps no peer is lost, and newcomers get a certificate of the new time",
   needs: "victim",
@@ -103,7 +103,7 @@ const series = ({ inside }: Victim): number =>
  * @category attacks
  * @since 0.1.0
  */
-export const o3 = nodeAttack<NodeCase & { count: number; stays: boolean }>({
+export const o3 = overlayAttack<NodeCase & { count: number; stays: boolean }>({
   id: "O3",
   title: "the number of metric series does not follow the number of peers",
   cases: [
@@ -133,7 +133,7 @@ export const o3 = nodeAttack<NodeCase & { count: number; stays: boolean }>({
  * @category attacks
  * @since 0.1.0
  */
-export const o4 = nodeAttack<NodeCase & { perSecond: number; seconds: number }>({
+export const o4 = overlayAttack<NodeCase & { perSecond: number; seconds: number }>({
   id: "O4",
   title: "at most 100 lines a second are logged, and all are counted",
   cases: [
@@ -162,7 +162,7 @@ export const o4 = nodeAttack<NodeCase & { perSecond: number; seconds: number }>(
  * @category attacks
  * @since 0.1.0
  */
-export const o5 = nodeAttack<NodeCase & { peers: number }>({
+export const o5 = overlayAttack<NodeCase & { peers: number }>({
   id: "O5",
   title: "a defect costs the one peer it happened with",
   needs: "victim",
@@ -200,7 +200,7 @@ const harmful = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202
  * @category attacks
  * @since 0.1.0
  */
-export const o6 = nodeAttack<NodeCase & { text: string | Uint8Array }>({
+export const o6 = overlayAttack<NodeCase & { text: string | Uint8Array }>({
   id: "O6",
   title: "what an operator reads has no control characters of a peer in it",
   cases: [
@@ -226,7 +226,7 @@ export const o6 = nodeAttack<NodeCase & { text: string | Uint8Array }>({
  * @category attacks
  * @since 0.1.0
  */
-export const o7 = nodeAttack<NodeCase & { requests: (draw: (bound: number) => number) => ReadonlyArray<string> }>({
+export const o7 = overlayAttack<NodeCase & { requests: (draw: (bound: number) => number) => ReadonlyArray<string> }>({
   id: "O7",
   title: "malformed and random requests of an operator are answered, and change nothing",
   needs: "victim",
@@ -274,4 +274,4 @@ export const o7 = nodeAttack<NodeCase & { requests: (draw: (bound: number) => nu
  * @category attacks
  * @since 0.1.0
  */
-export const operationsAttacks: ReadonlyArray<NodeAttack> = [o1, o2, o3, o4, o5, o6, o7]
+export const operationsAttacks: ReadonlyArray<OverlayAttack> = [o1, o2, o3, o4, o5, o6, o7]

@@ -20,11 +20,11 @@ import {
   type Attackers,
   equal,
   holds,
-  type NodeAttack,
-  nodeAttack,
   type NodeCase,
+  type OverlayAttack,
+  overlayAttack,
   type Victim
-} from "./NodeAttack.ts"
+} from "./OverlayAttack.ts"
 import { hash, repeated } from "./parts.ts"
 import * as Validators from "./Validators.ts"
 
@@ -59,7 +59,9 @@ const drops = ({ inside }: Victim, host: string) =>
  * @category attacks
  * @since 0.1.0
  */
-export const a10 = nodeAttack<NodeCase & { kind: "zeros" | "another network" | "another key" | "one again and again" }>(
+export const a10 = overlayAttack<
+  NodeCase & { kind: "zeros" | "another network" | "another key" | "one again and again" }
+>(
   {
     id: "A10",
     title: "sixteen SCP messages with bad signatures end the connection, and cost as many checks",
@@ -106,7 +108,7 @@ export const a10 = nodeAttack<NodeCase & { kind: "zeros" | "another network" | "
  * @category attacks
  * @since 0.1.0
  */
-export const a11 = nodeAttack<NodeCase & { from: (slot: number) => bigint; by: "trusted" | "stranger" }>({
+export const a11 = overlayAttack<NodeCase & { from: (slot: number) => bigint; by: "trusted" | "stranger" }>({
   id: "A11",
   title: "slots out of range are not relayed, and the node goes on where it was",
   amplification: 2,
@@ -142,7 +144,7 @@ export const a11 = nodeAttack<NodeCase & { from: (slot: number) => bigint; by: "
  * @category attacks
  * @since 0.1.0
  */
-export const a12 = nodeAttack<NodeCase & { count: number; attackers: number }>({
+export const a12 = overlayAttack<NodeCase & { count: number; attackers: number }>({
   id: "A12",
   title: "of validators outside the quorum nothing is kept, relayed or checked",
   amplification: 2,
@@ -184,7 +186,7 @@ export const a12 = nodeAttack<NodeCase & { count: number; attackers: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const a13 = nodeAttack<NodeCase & { shuffle: boolean; times: number }>({
+export const a13 = overlayAttack<NodeCase & { shuffle: boolean; times: number }>({
   id: "A13",
   title: "honest messages in any order, and any number of times, do no harm",
   amplification: 2,
@@ -244,7 +246,7 @@ const answering = Effect.fnUntraced(function*(
  * @category attacks
  * @since 0.1.0
  */
-export const q4 = nodeAttack<NodeCase & { peers: number; times: number }>({
+export const q4 = overlayAttack<NodeCase & { peers: number; times: number }>({
   id: "Q4",
   title: "DONT_HAVE in any number makes each peer be asked once a round, and rounds get rarer",
   cases: [
@@ -281,7 +283,7 @@ export const q4 = nodeAttack<NodeCase & { peers: number; times: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const q5 = nodeAttack<NodeCase & { count: number; quorumSets: boolean }>({
+export const q5 = overlayAttack<NodeCase & { count: number; quorumSets: boolean }>({
   id: "Q5",
   title: "sets that nobody asked for are not kept, and push out nothing that was asked for",
   cases: [
@@ -315,7 +317,7 @@ const nestedSet = (depth: number): Validators.QuorumSketch =>
  * @category attacks
  * @since 0.1.0
  */
-export const q6 = nodeAttack<NodeCase & { sketch: Validators.QuorumSketch; sane: boolean }>({
+export const q6 = overlayAttack<NodeCase & { sketch: Validators.QuorumSketch; sane: boolean }>({
   id: "Q6",
   title: "a quorum set that makes no sense is refused",
   cases: [
@@ -348,7 +350,7 @@ export const q6 = nodeAttack<NodeCase & { sketch: Validators.QuorumSketch; sane:
  * @category attacks
  * @since 0.1.0
  */
-export const q7 = nodeAttack<NodeCase & { answers: boolean }>({
+export const q7 = overlayAttack<NodeCase & { answers: boolean }>({
   id: "Q7",
   title: "what nobody has is given up after an hour, and nothing is left of the search",
   cases: [
@@ -378,4 +380,4 @@ export const q7 = nodeAttack<NodeCase & { answers: boolean }>({
  * @category attacks
  * @since 0.1.0
  */
-export const scpAttacks: ReadonlyArray<NodeAttack> = [a10, a11, a12, a13, q4, q5, q6, q7]
+export const scpAttacks: ReadonlyArray<OverlayAttack> = [a10, a11, a12, a13, q4, q5, q6, q7]

@@ -15,7 +15,7 @@ import {
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as ScriptedPeer from "../ScriptedPeer.ts"
-import { atMost, equal, holds, type NodeAttack, nodeAttack, type NodeCase, type Victim } from "./NodeAttack.ts"
+import { atMost, equal, holds, type NodeCase, type OverlayAttack, overlayAttack, type Victim } from "./OverlayAttack.ts"
 import { repeated } from "./parts.ts"
 import { type Validator, validator } from "./Validators.ts"
 
@@ -65,7 +65,7 @@ const heardOf = ({ script }: ScriptedPeer.ScriptedPeer) => script.tags.filter((t
  * @category attacks
  * @since 0.1.0
  */
-export const s1 = nodeAttack<NodeCase & { rounds: number }>({
+export const s1 = overlayAttack<NodeCase & { rounds: number }>({
   id: "S1",
   title: "a permitted surveyor's requests are relayed ten in a ledger, each once",
   cases: [
@@ -95,7 +95,7 @@ export const s1 = nodeAttack<NodeCase & { rounds: number }>({
  * @category attacks
  * @since 0.1.0
  */
-export const s2 = nodeAttack<NodeCase & { before: ReadonlyArray<StellarMessage>; message: StellarMessage }>({
+export const s2 = overlayAttack<NodeCase & { before: ReadonlyArray<StellarMessage>; message: StellarMessage }>({
   id: "S2",
   title: "a forged survey message ends the connection it came by, and changes nothing",
   cases: [
@@ -132,7 +132,7 @@ export const s2 = nodeAttack<NodeCase & { before: ReadonlyArray<StellarMessage>;
  * @category attacks
  * @since 0.1.0
  */
-export const s3 = nodeAttack<
+export const s3 = overlayAttack<
   NodeCase & { by: Validator; messages: () => ReadonlyArray<StellarMessage>; relayed: number }
 >({
   id: "S3",
@@ -181,7 +181,7 @@ export const s3 = nodeAttack<
  * @category attacks
  * @since 0.1.0
  */
-export const s4 = nodeAttack<NodeCase & { by: Validator }>({
+export const s4 = overlayAttack<NodeCase & { by: Validator }>({
   id: "S4",
   title: "a node that denies surveys, or permits some, tells others nothing",
   cases: [
@@ -209,4 +209,4 @@ export const s4 = nodeAttack<NodeCase & { by: Validator }>({
  * @category attacks
  * @since 0.1.0
  */
-export const surveyAttacks: ReadonlyArray<NodeAttack> = [s1, s2, s3, s4]
+export const surveyAttacks: ReadonlyArray<OverlayAttack> = [s1, s2, s3, s4]

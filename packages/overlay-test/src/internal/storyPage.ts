@@ -28,7 +28,8 @@ h1 { font-size: 20px; margin: 0 0 4px } h2 { font-size: 15px; margin: 26px 0 8px
 .panes { display: grid; grid-template-columns: minmax(320px, 420px) 1fr; gap: 20px; align-items: start }
 @media (max-width: 900px) { .panes { grid-template-columns: 1fr } }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px }
-svg text { fill: var(--fg); font: 11px system-ui, sans-serif } svg .small { font-size: 9.5px; fill: var(--dim) }
+svg text { fill: var(--fg); font: 11px system-ui, sans-serif } svg .small { font-size: 9.5px; fill: var(--dim);
+  paint-order: stroke; stroke: var(--card); stroke-width: 3px }
 table { border-collapse: collapse; width: 100% } th { text-align: left; font-weight: 600; color: var(--dim) }
 th, td { padding: 2px 10px 2px 0; border-bottom: 1px solid var(--line); vertical-align: top }
 td.num, th.num { text-align: right; font-variant-numeric: tabular-nums } tr.pick { cursor: pointer }

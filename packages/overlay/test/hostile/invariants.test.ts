@@ -1,8 +1,8 @@
 /** The checkers of the global invariants, with what they must object to. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Invariants from "@stellar-overlay/overlay-test/hostile/Invariants"
-import { nodeAttack } from "@stellar-overlay/overlay-test/hostile/NodeAttack"
-import * as NodeTrial from "@stellar-overlay/overlay-test/hostile/NodeTrial"
+import { overlayAttack } from "@stellar-overlay/overlay-test/hostile/OverlayAttack"
+import * as OverlayTrial from "@stellar-overlay/overlay-test/hostile/OverlayTrial"
 import { Context, Effect } from "effect"
 import * as DropReason from "../../src/DropReason.ts"
 import * as NodeOverlayCrypto from "../../src/NodeOverlayCrypto.ts"
@@ -98,10 +98,10 @@ describe("the global invariants", () => {
 
   it.effect("G1 G2 G4 a trial sees what an attack does to others", () =>
     Effect.gen(function*() {
-      const outcome = (attack: Parameters<typeof NodeTrial.inWorld>[0]) =>
-        NodeTrial.inWorld(attack, attack.variants[0]!)
+      const outcome = (attack: Parameters<typeof OverlayTrial.inWorld>[0]) =>
+        OverlayTrial.inWorld(attack, attack.variants[0]!)
       const cases = [{ name: "the only one" }]
-      const ends = yield* outcome(nodeAttack({
+      const ends = yield* outcome(overlayAttack({
         id: "X",
         title: "drops an honest peer",
         needs: "victim",
@@ -113,7 +113,7 @@ describe("the global invariants", () => {
           })
       }))
       assert.isTrue(ends.problems.some((text) => text.startsWith("G2 the honest speaker was dropped")))
-      const stays = yield* outcome(nodeAttack({
+      const stays = yield* outcome(overlayAttack({
         id: "X",
         title: "leaves fibers behind, and fails",
         cases,

@@ -32,7 +32,7 @@ import * as TestNode from "../TestNode.ts"
 import * as World from "../World.ts"
 import * as HonestPair from "./HonestPair.ts"
 import * as Invariants from "./Invariants.ts"
-import type { Attackers, Inside, NodeAttack, NodeVariant, Victim } from "./NodeAttack.ts"
+import type { Attackers, Inside, NodeVariant, OverlayAttack, Victim } from "./OverlayAttack.ts"
 import { RecordingHost } from "./RecordingHost.ts"
 import { type Validator, validator } from "./Validators.ts"
 
@@ -144,7 +144,7 @@ const makeAttackers = (
 }
 
 const trial = Effect.fnUntraced(function*(
-  attack: NodeAttack,
+  attack: OverlayAttack,
   variant: NodeVariant,
   bytes: Invariants.ByteMeter
 ): Effect.fn.Return<
@@ -280,7 +280,7 @@ const trial = Effect.fnUntraced(function*(
  * @since 0.1.0
  */
 export const inWorld = (
-  attack: NodeAttack,
+  attack: OverlayAttack,
   variant: NodeVariant,
   options: { readonly seed?: number | string | undefined; readonly latencyMillis?: number | undefined } = {}
 ): Effect.Effect<Outcome> => {

@@ -135,7 +135,7 @@ export interface NodeVariant {
  * @category models
  * @since 0.1.0
  */
-export interface NodeAttack {
+export interface OverlayAttack {
   readonly id: string
   readonly title: string
   /** Whether the attack acts on the wire alone, or on what is around the victim: its clock, its database, its operator. */
@@ -170,10 +170,10 @@ export const AMPLIFICATION = 1
  * @category constructors
  * @since 0.1.0
  */
-export const nodeAttack = <C extends NodeCase>(options: {
+export const overlayAttack = <C extends NodeCase>(options: {
   readonly id: string
   readonly title: string
-  readonly needs?: NodeAttack["needs"] | undefined
+  readonly needs?: OverlayAttack["needs"] | undefined
   readonly amplification?: number | undefined
   readonly cases: ReadonlyArray<C>
   readonly run: (
@@ -181,7 +181,7 @@ export const nodeAttack = <C extends NodeCase>(options: {
     attackers: Attackers,
     parameters: C
   ) => Effect.Effect<void, TransportError | ScriptFailure, Environment>
-}): NodeAttack => ({
+}): OverlayAttack => ({
   id: options.id,
   title: options.title,
   needs: options.needs ?? "wire",

@@ -6,8 +6,8 @@
 import { addressAttacks } from "./AddressAttacks.ts"
 import { connectionAttacks } from "./ConnectionAttacks.ts"
 import { floodAttacks } from "./FloodAttacks.ts"
-import type { NodeAttack } from "./NodeAttack.ts"
 import { operationsAttacks } from "./OperationsAttacks.ts"
+import type { OverlayAttack } from "./OverlayAttack.ts"
 import { scpAttacks } from "./ScpAttacks.ts"
 import { surveyAttacks } from "./SurveyAttacks.ts"
 
@@ -17,7 +17,7 @@ import { surveyAttacks } from "./SurveyAttacks.ts"
  * @category attacks
  * @since 0.1.0
  */
-export const nodeAttacks: ReadonlyArray<NodeAttack> = [
+export const overlayAttacks: ReadonlyArray<OverlayAttack> = [
   ...connectionAttacks,
   ...floodAttacks,
   ...scpAttacks,
