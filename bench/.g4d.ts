@@ -1,2 +1,0 @@
-import { actor } from "./actors/swarm.ts"
-console.log(actor.network(Number(process.argv[2]), 60, 1))
