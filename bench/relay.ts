@@ -23,6 +23,8 @@ import { type Remote, spawn, withChildren } from "./processes.ts"
 
 const BUDGET = 0.7
 const FANS = [8, 64]
+/** After so many the compiler is done with a whole node, which it is not after a twentieth: a relay runs for days. */
+const WARM_UP_DELIVERIES = 600_000
 
 interface Relay {
   readonly listen: () => Promise<number>
@@ -59,7 +61,7 @@ const relayTo = async (
     const run = (name: "ours" | "ceiling", count: number) => pass(relays[name], ends[name], size, count, links)
     const count = { ours: 2000, ceiling: 2000 }
     for (const name of ["ceiling", "ours"] as const) {
-      await run(name, 4000)
+      for (let done = 0; done < WARM_UP_DELIVERIES; done += 4000 * links) await run(name, 4000)
       count[name] = Math.max(500, Math.round(((await run(name, 4000))["perSecond"] ?? 0) * millis / 1000))
     }
     return alternate(rounds, {

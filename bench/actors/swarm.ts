@@ -22,7 +22,9 @@ const network = (nodes: number, seconds: number, seed: number) =>
         nodes: SimCluster.nodesOf(
           SimTopology.publicLike(nodes, shape(seed), { organizations: 3, validatorPercent: 0 })
         ).map((node, index) => ({ ...node, isValidator: index < 9 })),
-        closeTimeMillis: 5000
+        closeTimeMillis: 5000,
+        // Four dials at a time: from cold, everybody would try everybody at once, which is another benchmark (handshake).
+        config: { maxPendingConnections: 36 }
       }, { conditions: { delayMillis: 50, jitterMillis: 10 } }))
     ),
     { seed, maxSteps: 1e9 }

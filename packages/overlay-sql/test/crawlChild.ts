@@ -30,7 +30,7 @@ const program = Effect.gen(function*() {
     state,
     listenMillis: 0,
     concurrency: 2,
-    dialsPerSecond: 100,
+    dialsPerSecond: 20, // three seconds at least: no end before the kill, however fast the machine is
     hostIntervalMillis: 0,
     subnetIntervalMillis: 0,
     maxDialsPerHost: 1_000_000,

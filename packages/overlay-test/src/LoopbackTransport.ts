@@ -18,9 +18,11 @@ import { DEFAULT_PEER_PORT, PeerAddress } from "@stellar-overlay/overlay/wire/Pe
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Network } from "./internal/loopbackHost.ts"
 import type { LinkEnd } from "./internal/loopbackLink.ts"
+import { World } from "./World.ts"
 
 export {
   /**
@@ -137,6 +139,13 @@ export class LoopbackNetwork extends Context.Service<LoopbackNetwork, {
   readonly restore: (address: PeerAddress) => Effect.Effect<void>
 }>()("@stellar-overlay/overlay-test/LoopbackNetwork") {}
 
+/** In a world, connections that are left open at its end are in its report. */
+const make = (options: Options): Effect.Effect<Network> =>
+  Effect.map(
+    Effect.serviceOption(World),
+    (world) => new Network(options, undefined, Option.getOrUndefined(world)?.opened)
+  )
+
 /**
  * A network for several nodes; each gets its transport by `layerAt` or `transportAt`.
  *
@@ -144,7 +153,7 @@ export class LoopbackNetwork extends Context.Service<LoopbackNetwork, {
  * @since 0.1.0
  */
 export const layerNetwork = (options: Options = {}): Layer.Layer<LoopbackNetwork> =>
-  Layer.sync(LoopbackNetwork, () => new Network(options).service)
+  Layer.effect(LoopbackNetwork, Effect.map(make(options), ({ service }) => service))
 
 /**
  * The transport of the node with this IP address on the shared network.
@@ -195,8 +204,7 @@ export const layer: Layer.Layer<Transport | LoopbackNetwork> = layerWith({})
 export const pair = (
   options: Options = {}
 ): Effect.Effect<[dialer: LoopbackConnection, listener: LoopbackConnection], never, Scope.Scope> =>
-  Effect.suspend(() => {
-    const network = new Network(options)
+  Effect.flatMap(make(options), (network) => {
     const dialer = PeerAddress.make("127.0.0.1", network.freePort())
     const link = network.connect(dialer, PeerAddress.make("127.0.0.1", DEFAULT_PEER_PORT), "127.0.0.1")
     const own = (end: LinkEnd) => Effect.acquireRelease(Effect.succeed<LoopbackConnection>(end), () => end.close)

@@ -201,6 +201,7 @@ export const layer = (options: Options = {}): Layer.Layer<SimNetwork | LoopbackN
       clock,
       random: world.random("SimNetwork"),
       note: (event) => world.note(event),
+      opened: world.opened,
       scope: yield* Effect.scope
     })
     return Context.make(SimNetwork, net).pipe(Context.add(LoopbackNetwork, net.network.service))

@@ -193,8 +193,8 @@ export class World extends Context.Service<World, {
   /** Folds something that happened into the trace hash. */
   readonly note: (event: string | number | Uint8Array) => void
   /**
-   * Something was opened that must be closed before the world ends, a socket or a scope for instance; the function
-   * returned says that it was. What stays open is in `Report.left`.
+   * Something was opened that must be closed before the world ends, a scope for instance; the function returned says that
+   * it was. What stays open is in `Report.left`. `LoopbackTransport` and `SimNetwork` tell of their connections.
    */
   readonly opened: (kind: string) => () => void
   /** Fibers that have begun and not ended, and timers that are pending. */

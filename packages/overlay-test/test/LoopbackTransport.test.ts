@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Connection, Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import { Deferred, Effect, Exit, Fiber, type Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as TransportContract from "../src/contract/TransportContract.ts"
 import * as LoopbackTransport from "../src/LoopbackTransport.ts"
@@ -420,5 +420,21 @@ describe("LoopbackTransport: a network", () => {
         hashes.push(first.traceHash)
       }
       assert.strictEqual(new Set(hashes).size, 5)
+    }))
+  it.effect("SIM-03 in a world a connection that is left open is in the report", () =>
+    Effect.gen(function*() {
+      const program = Effect.gen(function*() {
+        const network = yield* LoopbackTransport.LoopbackNetwork
+        const { dial, listen } = network.transportAt("10.0.0.1")
+        const { run } = yield* listen({ port: 11_625 })
+        yield* Effect.forkScoped(run(() => Effect.never))
+        const forgotten = yield* Scope.make()
+        yield* Scope.provide(dial(PeerAddress.make("10.0.0.1", 11_625), DIAL), forgotten)
+        yield* Effect.scoped(dial(PeerAddress.make("10.0.0.1", 11_625), DIAL))
+        yield* Effect.sleep(1000)
+      }).pipe(Effect.provide(LoopbackTransport.layerNetwork()))
+      const { exit, left } = yield* World.simulate(program, { seed: 1 })
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.deepStrictEqual(left.open, { connection: 1 })
     }))
 })

@@ -240,9 +240,21 @@ export const make = Effect.fnUntraced(function*(
     return changed.size > 0
   })
 
+  const log = Effect.runForkWith(yield* Effect.context<never>())
+  /** A listener that throws hinders neither the list nor the other listeners. */
+  const tell = <Args extends ReadonlyArray<unknown>>(to: Iterable<(...args: Args) => void>, ...args: Args) => {
+    for (const listener of to) {
+      try {
+        listener(...args)
+      } catch (defect) {
+        log(Effect.logError("A listener of the ban list failed", defect))
+      }
+    }
+  }
+
   const insert = (ban: Ban) => {
     bans.set(ban.nodeId, ban)
-    for (const listener of listeners) listener(ban)
+    tell(listeners, ban)
   }
 
   const writer = yield* WriteBehind.make({
@@ -269,7 +281,7 @@ export const make = Effect.fnUntraced(function*(
     if (existed || !writer.status().loaded) mark(nodeId)
     if (ban !== undefined) {
       const cause = isOver(ban, now()) ? "ended" : "lifted"
-      for (const listener of unbanListeners) listener(nodeId, cause)
+      tell(unbanListeners, nodeId, cause)
     }
     return existed
   }

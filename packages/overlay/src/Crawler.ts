@@ -12,7 +12,7 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -375,7 +375,14 @@ export const make = Effect.fnUntraced(function*(
   const running = yield* Effect.forkScoped(loop)
   yield* Effect.forkScoped(Effect.flatMap(
     Fiber.await(running),
-    (exit) => end(exit._tag === "Success" ? exit.value : "interrupted")
+    (exit) => {
+      if (exit._tag === "Success") return end(exit.value)
+      const isStopped = Cause.hasInterruptsOnly(exit.cause)
+      return Effect.andThen(
+        isStopped ? Effect.void : Effect.logError("A defect ended a crawl", exit.cause),
+        end("interrupted")
+      )
+    }
   ))
 
   return {

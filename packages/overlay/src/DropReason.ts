@@ -121,7 +121,7 @@ const definitions = {
     "rejected",
     undefined,
     "failed to verify auth cert",
-    "The peer's certificate expires too far in the future ({}): compare both clocks."
+    "The peer's certificate expires too far in the future ({}): compare both clocks; or it counts in milliseconds, as js-stellar-node-connector does, which a greater maxCertificateSeconds tolerates."
   ),
   CertificateInvalid: reason(
     "us",

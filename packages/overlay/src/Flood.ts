@@ -107,6 +107,8 @@ const FORGET_PERIOD_MILLIS = 5000
 interface FloodPeer extends DemandPeer {
   readonly peer: Peer
   readonly answers: DemandAnswers
+  /** What it is told by the batch that is being relayed. */
+  readonly outgoing: Array<StellarMessage>
   /** SCP messages it sent that nobody signed. */
   badSignatures: number
   /** Takes its counters out of the metrics' sources, into their totals. */
@@ -205,9 +207,14 @@ const make = Effect.gen(function*() {
     return listening
   }
 
-  const broadcast = (message: StellarMessage, key = keyOf(message)): number => {
-    const now = millis()
-    const told = gate.broadcast(key, listening(), host.ledger().trackingIndex, now)
+  /** Chooses who of those listening is told of a message. Messages in full wait in `outgoing`: follow with `flush`. */
+  const tell = (
+    message: StellarMessage,
+    key: Uint8Array,
+    candidates: ReadonlyArray<FloodPeer>,
+    now: number
+  ): number => {
+    const told = gate.broadcast(key, candidates, host.ledger().trackingIndex, now)
     if (told.length === 0) return 0
     stats.broadcasts++
     if (message._tag === "Transaction") {
@@ -216,10 +223,21 @@ const make = Effect.gen(function*() {
       if (now + limits.advertPeriodMillis < wakeAt) sooner.openUnsafe()
     } else {
       const kept = message.retain()
-      for (const { peer } of told) peer.offer(kept)
+      for (const { outgoing } of told) outgoing.push(kept)
       stats.sent += told.length
     }
     return told.length
+  }
+
+  const flush = (candidates: ReadonlyArray<FloodPeer>): void => {
+    for (const { outgoing, peer } of candidates) if (outgoing.length > 0) peer.offerAll(outgoing.splice(0))
+  }
+
+  const broadcast = (message: StellarMessage, key = keyOf(message)): number => {
+    const candidates = listening()
+    const told = tell(message, key, candidates, millis())
+    flush(candidates)
+    return told
   }
 
   /** Has the host's transactions advertised, now and after every ledger, or from the next ledger on. */
@@ -284,10 +302,17 @@ const make = Effect.gen(function*() {
 
   // ----------------------------------------------------------------------------------------------- SCP messages
 
-  const actOn = (message: ScpMessage, key: Uint8Array, verdict: ScpVerdict, from: FloodPeer | undefined): void => {
+  const actOn = (
+    message: ScpMessage,
+    key: Uint8Array,
+    verdict: ScpVerdict,
+    from: FloodPeer | undefined,
+    candidates: ReadonlyArray<FloodPeer>,
+    now: number
+  ): void => {
     switch (verdict._tag) {
       case "relay":
-        broadcast(message, key)
+        tell(message, key, candidates, now)
         if (verdict.txSets !== undefined && verdict.txSets.length > 0) {
           fetcher.fetchFor(message.retain(), { txSets: verdict.txSets, quorumSets: [] })
         }
@@ -308,7 +333,15 @@ const make = Effect.gen(function*() {
     from: FloodPeer | undefined
   ): Effect.Effect<void> =>
     Effect.flatMap(host.receiveScp(messages, from?.id), (verdicts) => {
-      messages.forEach((message, i) => actOn(message, keys[i]!, verdicts[i] ?? { _tag: "discard" }, from))
+      const candidates = verdicts.some(({ _tag }) => _tag === "relay") ? listening() : []
+      const now = millis()
+      try {
+        messages.forEach((message, i) =>
+          actOn(message, keys[i]!, verdicts[i] ?? { _tag: "discard" }, from, candidates, now)
+        )
+      } finally {
+        flush(candidates) // who counts as told is told, whatever happens
+      }
       return from !== undefined && from.badSignatures >= MAX_BAD_SIGNATURES
         ? from.peer.drop(DropReason.make("TooManyBadSignatures"))
         : Effect.void
@@ -378,6 +411,7 @@ const make = Effect.gen(function*() {
         group: peer.address.subnet16,
         adverts,
         answers,
+        outgoing: [],
         badSignatures: 0,
         forgetMetrics: metrics.add(MetricsSources.floodPeer(adverts, answers))
       })

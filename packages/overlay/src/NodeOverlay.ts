@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import { BanList } from "./BanList.ts"
+import { BanList, core as bansLikeCore, make as makeBanList, makeMemoryStore as makeBanStore } from "./BanList.ts"
 import { Flood } from "./Flood.ts"
 import { ItemFetcher } from "./ItemFetcher.ts"
 import { LocalNode } from "./LocalNode.ts"
@@ -16,13 +17,21 @@ import * as NodeOverlayMetrics from "./NodeOverlayMetrics.ts"
 import * as NodeResolver from "./NodeResolver.ts"
 import * as NodeTransport from "./NodeTransport.ts"
 import { Overlay } from "./Overlay.ts"
-import { type NetworkName, OverlayConfig, type OverlayConfigError, presets, type Values } from "./OverlayConfig.ts"
+import {
+  core as valuesLikeCore,
+  type NetworkName,
+  OverlayConfig,
+  type OverlayConfigError,
+  presets,
+  type Values
+} from "./OverlayConfig.ts"
 import type { OverlayCrypto } from "./OverlayCrypto.ts"
 import * as OverlayEvents from "./OverlayEvents.ts"
 import { OverlayHost } from "./OverlayHost.ts"
 import { PeerManager } from "./PeerManager.ts"
-import type { PeerManagerConfig } from "./PeerManagerConfig.ts"
+import { core as peerManagerLikeCore, type PeerManagerConfig } from "./PeerManagerConfig.ts"
 import { Peers } from "./Peers.ts"
+import { core as peersLikeCore, defaults as peersDefaults, PeersConfig } from "./PeersConfig.ts"
 import { PeerStore } from "./PeerStore.ts"
 import { Survey } from "./Survey.ts"
 import { defaults as surveyDefaults, SurveyConfig } from "./SurveyConfig.ts"
@@ -37,6 +46,11 @@ import type { Transport, TransportError } from "./Transport.ts"
 export interface Options extends Partial<Values> {
   /** `pubnet` when neither this nor a passphrase is given. */
   readonly network?: NetworkName | undefined
+  /**
+   * `core` drops every rule by which this overlay is stricter than stellar-core: the presets `core` of `OverlayConfig` and,
+   * for a whole node, of `PeersConfig`, `PeerManagerConfig` and `BanList` (the default one). What is given besides holds.
+   */
+  readonly preset?: "core" | undefined
   /** The node's seed (`S…`); a fresh identity when absent, which is right for everything that is not a validator. */
   readonly seed?: Redacted.Redacted<string> | undefined
   /** What connections are made of; TCP by default. */
@@ -70,8 +84,8 @@ const assemble = <E>(
 export const layer = (
   options: Options = {}
 ): Layer.Layer<Services, OverlayConfigError | NodeSeedError | Config.ConfigError> => {
-  const { network, seed, transport, ...values } = options
-  const base = network === undefined ? {} : presets[network]
+  const { network, preset, seed, transport, ...values } = options
+  const base = { ...(preset === "core" ? valuesLikeCore : {}), ...(network === undefined ? {} : presets[network]) }
   return assemble(
     OverlayConfig.layer({ ...base, ...values }),
     seed === undefined ? NodeIdentity.layerRandom : NodeIdentity.layerFromSeed(seed),
@@ -103,6 +117,8 @@ export interface NodeOptions extends Options {
   readonly bans?: Layer.Layer<BanList> | undefined
   /** The ledger side of the node; `OverlayHost.layerWatcher` by default. */
   readonly host?: Layer.Layer<OverlayHost, never, Services> | undefined
+  /** Differences from the defaults of admission; without any, and without a preset, the `PeersConfig` reference holds. */
+  readonly peers?: Partial<PeersConfig> | undefined
   /** Differences from the defaults of the address book. */
   readonly peerManager?: Partial<PeerManagerConfig> | undefined
   /** What is counted and timed; `NodeOverlayMetrics.layer` by default. `Layer.empty` turns it off. */
@@ -110,6 +126,8 @@ export interface NodeOptions extends Options {
   /** Who may survey this node, and how long a survey may last. */
   readonly survey?: Partial<SurveyConfig> | undefined
 }
+
+const bansInMemoryLikeCore = Layer.effect(BanList, Effect.suspend(() => makeBanList(makeBanStore(), bansLikeCore)))
 
 /**
  * What `layerNode` provides: the running `Overlay` and every part of it.
@@ -151,16 +169,27 @@ export type NodeServices =
 export const layerNode = (
   options: NodeOptions = {}
 ): Layer.Layer<NodeServices, OverlayConfigError | NodeSeedError | Config.ConfigError | TransportError> => {
-  const { bans, host, metrics, peerManager, store, survey, ...rest } = options
+  const { bans, host, metrics, peerManager, peers, store, survey, ...rest } = options
+  const likeCore = rest.preset === "core"
   return Overlay.layer.pipe(
     Layer.provide(NodeResolver.layer),
     Layer.provideMerge(Layer.provide(Survey.layer, Layer.succeed(SurveyConfig, { ...surveyDefaults, ...survey }))),
     Layer.provideMerge(Flood.layer),
     Layer.provideMerge(ItemFetcher.layer),
-    Layer.provideMerge(Peers.layer),
+    Layer.provideMerge(
+      likeCore || peers !== undefined
+        ? Layer.provide(
+          Peers.layer,
+          Layer.succeed(PeersConfig, { ...peersDefaults, ...(likeCore ? peersLikeCore : {}), ...peers })
+        )
+        : Peers.layer
+    ),
     Layer.provideMerge(Layer.mergeAll(
-      Layer.provide(PeerManager.layerOverlayConfig(peerManager), store ?? PeerStore.layerMemory),
-      bans ?? BanList.layerMemory,
+      Layer.provide(
+        PeerManager.layerOverlayConfig({ ...(likeCore ? peerManagerLikeCore : {}), ...peerManager }),
+        store ?? PeerStore.layerMemory
+      ),
+      bans ?? (likeCore ? bansInMemoryLikeCore : BanList.layerMemory),
       host ?? OverlayHost.layerWatcher
     )),
     Layer.provideMerge(

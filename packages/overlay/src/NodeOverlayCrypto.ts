@@ -46,6 +46,10 @@ const differs = (text: string, body: Uint8Array, at: number): boolean => {
   return difference !== 0
 }
 
+const innerConstant = 0x36
+const outerConstant = 0x5c
+const innerToOuter = innerConstant ^ outerConstant
+
 /** HMAC's first block: the key, filled up to the block length, xor a constant. */
 const writePad = (key: Uint8Array, constant: number, into: Uint8Array): Uint8Array => {
   for (let i = 0; i < blockLength; i++) into[i] = constant ^ (key[i] ?? 0)
@@ -69,8 +73,8 @@ const hmacSha256 = (key: Uint8Array, data: Uint8Array): Uint8Array => {
     return new Uint8Array(NodeCrypto.createHmac("sha256", NodeCrypto.createSecretKey(key)).update(data).digest())
   }
   const out = new Uint8Array(MAC_LENGTH)
-  writePad(key, 0x36, innerScratch)
-  writePad(key, 0x5c, outerScratch)
+  writePad(key, innerConstant, innerScratch)
+  writePad(key, outerConstant, outerScratch)
   innerScratch.set(data, blockLength)
   writeDigest(finishScratch(data.length), out, 0)
   wipeScratch(data.length)
@@ -78,15 +82,13 @@ const hmacSha256 = (key: Uint8Array, data: Uint8Array): Uint8Array => {
 }
 
 class NodeMacKey implements MacKey {
+  /** The key, filled up to the block length, xor the constant of the inner pad: either pad is made of it when needed. */
   readonly #innerPad: Uint8Array
-  readonly #outerPad: Uint8Array
-  /** For messages too long for the scratch buffer. */
-  readonly #key: NodeCrypto.KeyObject
+  /** For messages too long for the scratch buffer; most connections never have one. */
+  #key: NodeCrypto.KeyObject | undefined
 
   constructor(key: Uint8Array) {
-    this.#innerPad = writePad(key, 0x36, new Uint8Array(blockLength))
-    this.#outerPad = writePad(key, 0x5c, new Uint8Array(blockLength))
-    this.#key = NodeCrypto.createSecretKey(key)
+    this.#innerPad = writePad(key, innerConstant, new Uint8Array(blockLength))
   }
 
   sign(slab: Uint8Array, spans: ArrayLike<number>, count: number): void {
@@ -113,12 +115,22 @@ class NodeMacKey implements MacKey {
 
   #open(): void {
     innerScratch.set(this.#innerPad)
-    outerScratch.set(this.#outerPad)
+    for (let i = 0; i < blockLength; i++) outerScratch[i] = this.#innerPad[i]! ^ innerToOuter
+  }
+
+  /** A key filled up with zeros is the same key to HMAC. */
+  #keyObject(): NodeCrypto.KeyObject {
+    if (this.#key === undefined) {
+      const key = this.#innerPad.map((byte) => byte ^ innerConstant)
+      this.#key = NodeCrypto.createSecretKey(key)
+      key.fill(0)
+    }
+    return this.#key
   }
 
   #compute(bytes: Uint8Array, start: number, end: number): string {
     if (end - start > maxScratchMessage) {
-      return NodeCrypto.createHmac("sha256", this.#key).update(bytes.subarray(start, end)).digest("binary")
+      return NodeCrypto.createHmac("sha256", this.#keyObject()).update(bytes.subarray(start, end)).digest("binary")
     }
     innerScratch.set(bytes.subarray(start, end), blockLength)
     return finishScratch(end - start)

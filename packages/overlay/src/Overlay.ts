@@ -274,7 +274,10 @@ const make = Effect.gen(function*() {
     : undefined
   let isListening = false
   if (listener !== undefined) {
-    if (config.listenPort === 0) handshake.listeningPort = listener.address.port
+    if (config.listenPort === 0) {
+      handshake.listeningPort = listener.address.port
+      manager.listeningAt(listener.address.port)
+    }
     const { address } = listener
     isListening = true
     tell({ _tag: "ListenerOpened", address })

@@ -10,6 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { BanList } from "./BanList.ts"
+import { exception, json, noneIfEmpty, text } from "./internal/adminResponse.ts"
 import { readNow } from "./internal/peerRuntime.ts"
 import { LocalNode } from "./LocalNode.ts"
 import * as NodeIds from "./NodeIds.ts"
@@ -64,22 +65,6 @@ export const commands = [
 
 /** The part of core's registry that is here: names up to the first dot. */
 const METRICS_DOMAIN = "overlay"
-
-/** Peers name themselves: in ASCII nothing of it can colour, move or reorder what an operator's terminal shows. */
-const toAscii = (text: string): string =>
-  text.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
-
-const json = (value: unknown): AdminResponse => ({
-  status: 200,
-  contentType: "application/json",
-  body: `${toAscii(JSON.stringify(value, null, 2))}\n`
-})
-
-const text = (body: string): AdminResponse => ({ status: 200, contentType: "text/plain", body: `${body}\n` })
-
-const exception = (message: string): AdminResponse => json({ exception: message })
-
-const noneIfEmpty = <A>(items: ReadonlyArray<A>): ReadonlyArray<A> | null => items.length === 0 ? null : items
 
 /**
  * Carries out one GET request, given as its path and query. Never fails: what core answers with an exception is

@@ -247,7 +247,8 @@ export const defaults: Values = {
 }
 
 /**
- * What to merge over the defaults so that only core's own limits hold.
+ * What to merge over the defaults so that only core's own limits hold. It is one of four presets of that name, together
+ * with those of `PeersConfig`, `PeerManagerConfig` and `BanList`; `preset: "core"` of `NodeOverlay` takes them all.
  *
  * @category presets
  * @since 0.1.0
@@ -263,6 +264,7 @@ export const core: Partial<Values> = {
   minimumBodyBytesPerSecond: 0,
   strictCoreTimers: true,
   maxKnownAddresses: 0x7fffffff,
+  maxFloodRecords: 0x7fffffff,
   demandPolicy: "core"
 }
 

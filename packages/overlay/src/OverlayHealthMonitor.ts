@@ -92,10 +92,15 @@ export const make = Effect.fnUntraced(function*(
       longest = 0
       windowEnd = now + DELAY_WINDOW_MILLIS
     }
-    followSync(now)
     due = now + LOOK_MILLIS
+    followSync(now)
   })
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(LOOK_MILLIS), look)))
+  // A host that throws is the host's trouble; if the looks ended, every delay would seem endless from then on.
+  const survive = Effect.catchDefect(
+    look,
+    (defect) => Effect.logError("A defect in the look at the node's health", defect)
+  )
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(LOOK_MILLIS), survive)))
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       isShuttingDown = true

@@ -116,6 +116,31 @@ export type AnyTxSet = TxSet | GeneralizedTxSet
 /**
  * The service. Messages given to it may be views into a socket buffer: `retain` what is kept.
  *
+ * **Example** (A node with a host of its own, which passes on every SCP message and wants no transactions)
+ *
+ * ```ts
+ * import * as NodeOverlay from "@stellar-overlay/overlay/NodeOverlay"
+ * import { OverlayHost, unknownLedger } from "@stellar-overlay/overlay/OverlayHost"
+ * import { Effect, Layer } from "effect"
+ *
+ * const host = Layer.succeed(OverlayHost, {
+ *   ledger: () => ({ ...unknownLedger, isSynced: false }),
+ *   scpStateFrom: () => 0,
+ *   receiveScp: (messages) => Effect.succeed(messages.map(() => ({ _tag: "relay" }))),
+ *   scpState: () => Effect.succeed([]),
+ *   receiveTransactions: (messages) => Effect.succeed(messages.map(() => "rejected" as const)),
+ *   transactionStatus: () => "unknown",
+ *   transaction: () => undefined,
+ *   txSet: () => Effect.succeed(undefined),
+ *   quorumSet: () => Effect.succeed(undefined),
+ *   receiveTxSet: () => Effect.succeed(true),
+ *   receiveQuorumSet: () => Effect.succeed(true),
+ *   isInQuorum: () => false
+ * })
+ *
+ * export const program = Effect.never.pipe(Effect.provide(NodeOverlay.layerNode({ network: "testnet", host })))
+ * ```
+ *
  * @category services
  * @since 0.1.0
  */
@@ -179,7 +204,11 @@ export class OverlayHost extends Context.Service<OverlayHost, {
     Effect.suspend(() => OverlayHostWatcher.make())
   )
 
-  /** As `layerWatcher`, with options. */
+  /**
+   * As `layerWatcher`, with options.
+   *
+   * @since 0.1.0
+   */
   static readonly layerWatcherWith = (
     options: OverlayHostWatcher.WatcherOptions
   ): Layer.Layer<OverlayHost, never, OverlayConfig | OverlayCrypto> =>
@@ -196,7 +225,11 @@ export class OverlayHost extends Context.Service<OverlayHost, {
     Effect.suspend(() => Effect.map(OverlayHostRelay.make(), ({ host }) => host))
   )
 
-  /** As `layerRelay`, with options: whom to trust, and the bounds. */
+  /**
+   * As `layerRelay`, with options: whom to trust, and the bounds.
+   *
+   * @since 0.1.0
+   */
   static readonly layerRelayWith = (
     options: OverlayHostRelay.RelayOptions
   ): Layer.Layer<OverlayHost, never, OverlayConfig | OverlayCrypto> =>

@@ -109,6 +109,8 @@ export interface PeerManagerShape {
     reason: DropReason.DropReason,
     options?: { readonly established?: boolean | undefined }
   ) => void
+  /** The port this node listens on, when the system chose it; `PeerManagerConfig.peerPort` until then. */
+  readonly listeningAt: (port: number) => void
   /** The address leads to this node: it is deleted, and never dialled or stored again. */
   readonly rememberSelf: (address: PeerAddress) => void
   /** Notes the authenticated outbound peers, most valued first; some of them become the anchors. */

@@ -176,6 +176,10 @@ export const make = Effect.fnUntraced(function*(
   const schedule = new ResolutionSchedule()
   if (names.size > 0) {
     yield* round.pipe(
+      // A resolver is somebody else's code: what it throws costs this round and not all later ones.
+      Effect.catchDefect((defect) =>
+        Effect.as(Effect.logError("A defect while resolving configured peers", defect), true)
+      ),
       Effect.flatMap((failed) => Effect.sleep(schedule.next(failed))),
       Effect.forever,
       Effect.forkScoped

@@ -23,7 +23,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { BanList } from "./BanList.ts"
+import { BanList, isProvenViolation } from "./BanList.ts"
 import * as DropReason from "./DropReason.ts"
 import { describe, LivePeers } from "./internal/livePeers.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
@@ -40,6 +40,7 @@ import type { Admission, Role } from "./protocol/Handshake.ts"
 import { HandshakeBudget } from "./protocol/HandshakeBudget.ts"
 import * as InboundEviction from "./protocol/InboundEviction.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
+import { REALLY_DEAD_FAILURES } from "./protocol/PeerBackoff.ts"
 import { type Entry, PeerRegistry } from "./protocol/PeerRegistry.ts"
 import type { Session } from "./protocol/Session.ts"
 import type { Connection, Transport } from "./Transport.ts"
@@ -232,7 +233,7 @@ const make = Effect.gen(function*() {
     if (reason._tag === "ConnectingToSelf" && role === "initiator") manager.rememberSelf(entry.address)
     const established = session !== undefined && session.stats.grantsReceived > 0
     manager.connectionEnded(address, role, reason, { established })
-    manager.removePeersWithManyFailures(MAX_FAILURES, address)
+    manager.removePeersWithManyFailures(REALLY_DEAD_FAILURES, address)
     const row = role === "initiator" ? manager.get(address) : undefined
     if (row !== undefined && row.numFailures + row.refusals > 0) {
       const { nextAttemptMillis: untilMillis, numFailures: failures } = row
@@ -240,10 +241,14 @@ const make = Effect.gen(function*() {
     }
     if (session !== undefined && remote !== undefined) bans.recordDrop(remote.id, reason)
     if (role === "acceptor" && !isExempt(entry.address)) {
-      const isViolation = DropReason.kind(reason) === "violation" && DropReason.droppedBy(reason) === "us"
-      const cost = isViolation ? options.violationCost : reason._tag === "NodeBanned" ? options.bannedCost : 0
-      accepts.charge(hostOf(entry.address), cost, millis())
+      accepts.charge(hostOf(entry.address), costOf(reason, session !== undefined), millis())
     }
+  }
+
+  const costOf = (reason: DropReason.DropReason, authenticated: boolean): number => {
+    if (reason._tag === "NodeBanned") return options.bannedCost
+    if (DropReason.kind(reason) !== "violation" || DropReason.droppedBy(reason) !== "us") return 0
+    return authenticated && isProvenViolation(reason) ? options.violationCost : options.garbageCost
   }
 
   const publishDrop = (address: PeerAddress, role: Role, reason: DropReason.DropReason): void => {
@@ -430,6 +435,3 @@ const make = Effect.gen(function*() {
 
 /** Addresses in a PEERS message (protocol.md 8.4). */
 const MAX_PEERS_SENT = 50
-
-/** REALLY_DEAD_NUM_FAILURES_CUTOFF. */
-const MAX_FAILURES = 120

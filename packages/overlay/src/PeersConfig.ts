@@ -20,8 +20,13 @@ export interface PeersConfig {
   readonly accepts: HandshakeBudget.HandshakeBudgetOptions
   /** HELLOs of callers whose signature is checked, by host and in all. */
   readonly handshakes: HandshakeBudget.HandshakeBudgetOptions
-  /** Accepts that a protocol violation by a caller costs its host, whatever key the caller had. */
+  /** Accepts that a protocol violation by a caller costs its host, whatever key the caller had, when a MAC proves it. */
   readonly violationCost: number
+  /**
+   * The same for bytes that no MAC vouches for: whatever breaks the rules before the handshake is done, and a frame that
+   * is damaged or has the wrong MAC. A stranger on the way, or one flipped bit, can do that to an honest host.
+   */
+  readonly garbageCost: number
   /** Accepts that the call of a banned node costs its host. */
   readonly bannedCost: number
   /** `PeerLimits.evictPendingAfterMillis`. */
@@ -33,7 +38,8 @@ export interface PeersConfig {
 }
 
 /**
- * Five connections a second and host after a burst of twenty, and a minute of silence for each violation.
+ * Five connections a second and host after a burst of twenty, a minute of silence for each violation, and four seconds
+ * for garbage that proves nothing against the host.
  *
  * @category constants
  * @since 0.1.0
@@ -42,6 +48,7 @@ export const defaults: PeersConfig = {
   accepts: { ...HandshakeBudget.unlimited, perHostPerSecond: 5, perHostBurst: 20, maxDebt: 18_000, maxHosts: 4096 },
   handshakes: HandshakeBudget.defaults,
   violationCost: 300,
+  garbageCost: 20,
   bannedCost: 20,
   evictPendingAfterMillis: 200,
   evictIdleAfterMillis: 600_000,
@@ -58,6 +65,7 @@ export const core: Partial<PeersConfig> = {
   accepts: HandshakeBudget.unlimited,
   handshakes: HandshakeBudget.unlimited,
   violationCost: 0,
+  garbageCost: 0,
   bannedCost: 0,
   evictPendingAfterMillis: Infinity,
   evictIdleAfterMillis: Infinity

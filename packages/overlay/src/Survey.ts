@@ -171,7 +171,6 @@ const make = Effect.gen(function*() {
   })
   const stats: SurveyStats = { accepted: 0, ignored: 0, invalidSignatures: 0, answered: 0, requested: 0 }
   yield* source(MetricsSources.survey(stats))
-  yield* source(MetricsSources.survey(stats))
   const surveyorKeys = new Set<string>(overlayConfig.surveyorKeys)
   const throttleMillis = THROTTLE_CLOSE_TIMES * overlayConfig.expectedCloseTimeMillis
   const tickMillis = Math.min((overlayConfig.peerAuthenticationTimeoutSeconds + 1) * 1000, throttleMillis)

@@ -14,6 +14,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { exception, json, text } from "./internal/adminResponse.ts"
 import type { AdminResponse } from "./OverlayAdmin.ts"
 import type { BacklogRefusal } from "./protocol/Surveyor.ts"
 import { Survey } from "./Survey.ts"
@@ -33,16 +34,6 @@ export const commands = [
   "getsurveyresult",
   "resumesurvey"
 ] as const
-
-const json = (value: unknown): AdminResponse => ({
-  status: 200,
-  contentType: "application/json",
-  body: `${JSON.stringify(value, null, 2)}\n`
-})
-
-const text = (body: string): AdminResponse => ({ status: 200, contentType: "text/plain", body: `${body}\n` })
-
-const exception = (message: string): AdminResponse => json({ exception: message })
 
 const refusals: { readonly [reason in BacklogRefusal]: string } = {
   NotReporting: "addNodeToRunningSurveyBacklog failed: the survey is not in its reporting phase.",

@@ -52,6 +52,27 @@ describe("BanList in memory", () => {
 })
 
 describe("BanList", () => {
+  it.effect("BAN-02 a listener that throws hinders neither the ban nor the other listeners", () =>
+    Effect.gen(function*() {
+      const { stored, store } = failing()
+      const bans = yield* BanList.make(store)
+      const heard: Array<string> = []
+      const clumsy = () => {
+        throw new Error("not my day")
+      }
+      yield* bans.onBan(clumsy)
+      yield* bans.onBan((ban) => void heard.push(ban.reason))
+      yield* bans.onUnban(clumsy)
+      yield* bans.onUnban((_, cause) => void heard.push(cause))
+      assert.isTrue(bans.ban(node(1), { reason: "spam" }))
+      yield* bans.flush
+      assert.deepStrictEqual([...stored.keys()], [node(1)])
+      assert.isTrue(bans.unban(node(1)))
+      yield* bans.flush
+      assert.deepStrictEqual([...stored.keys()], [])
+      assert.deepStrictEqual(heard, ["spam", "lifted"])
+    }))
+
   it.effect("BAN-01 layerMemory starts empty", () =>
     BanList.BanList.use((bans) =>
       Effect.sync(() => {

@@ -243,6 +243,7 @@ describe("presets", () => {
       65_535,
       0
     ])
+    assert.deepStrictEqual([values.maxKnownAddresses, values.maxFloodRecords], [0x7fffffff, 0x7fffffff])
   })
 
   it("CFG-01 HSK-09 versions 38 to 42 are announced", () => {

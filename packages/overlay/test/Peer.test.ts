@@ -4,7 +4,7 @@ import * as LoopbackTransport from "@stellar-overlay/overlay-test/LoopbackTransp
 import * as World from "@stellar-overlay/overlay-test/World"
 import { Clock, Effect, Exit, Fiber, Stream } from "effect"
 import * as DropReason from "../src/DropReason.ts"
-import type * as Peer from "../src/Peer.ts"
+import * as Peer from "../src/Peer.ts"
 import { advert, getTxSet, numberOf, quorumSet, transaction } from "./scenarios/fixtures.ts"
 import { dial, failureOf, link, listen, makeNode, take } from "./scenarios/peers.ts"
 import { stories } from "./scenarios/peerStories.ts"
@@ -26,6 +26,49 @@ describe("over the loopback transport", () => {
 const links = LoopbackTransport.LoopbackNetwork.use((network) => network.links)
 const elapsed = World.World.use((world) => Effect.sync(() => world.millis))
 const drain = (peer: Peer.Peer) => Effect.forkScoped(Effect.ignore(Stream.runDrain(peer.messages)))
+
+describe("order", () => {
+  // A step is as short as it can be, so that other fibers get in between any two of them.
+  it.effect("CON-05 FLC-01 wherever a fiber has to yield, nothing that was queued or received waits for the next timer", () =>
+    World.runSeeds(
+      20,
+      () =>
+        inNetwork(Effect.gen(function*() {
+          const { a, b } = yield* link()
+          yield* drain(a.peer)
+          const received: Array<number> = []
+          yield* Effect.forkScoped(
+            Stream.runForEach(b.peer.messages, (message) =>
+              Effect.sync(() => {
+                if (message._tag === "Transaction") received.push(numberOf(message))
+              }))
+          )
+          const start = yield* elapsed
+          for (let i = 0; i < 100; i++) {
+            a.peer.offer(transaction(400, i))
+            for (let turn = i % 11; turn > 0; turn--) yield* Effect.yieldNow
+            if (i % 3 === 0) yield* Effect.sleep(1)
+          }
+          yield* Effect.sleep(5)
+          assert.strictEqual((yield* elapsed) - start, 34 + 5)
+          assert.deepStrictEqual(received, Array.from({ length: 100 }, (_, i) => i))
+        })),
+      { maxOpsBeforeYield: 5 }
+    ))
+})
+
+describe("limits of the ledger", () => {
+  it.effect("FLC-02 the first grant has room for the greatest transaction of the ledger that is known when a peer comes", () =>
+    World.run(inNetwork(Effect.gen(function*() {
+      const { a, b } = yield* link({ b: { ledger: Peer.defaultLedger(250_000) } })
+      yield* Effect.sleep(1)
+      assert.strictEqual(a.peer.session.flow.byteCredit, 350_000n)
+      assert.strictEqual(b.peer.session.flow.byteCredit, 300_000n)
+      b.peer.updateLedger(Peer.defaultLedger(260_000))
+      yield* Effect.sleep(1)
+      assert.strictEqual(a.peer.session.flow.byteCredit, 360_000n)
+    }))))
+})
 
 describe("time", () => {
   it.effect("HSK-14 T3 a connection that says nothing fails to become a peer after 2 s to the millisecond", () =>

@@ -131,6 +131,14 @@ describe("PeerManager, PEERS", () => {
       assert.deepStrictEqual(off.getPeersToSend(50, from), [])
     }))
 
+  it.effect("P1 H10 the sender's host at the port the system chose for us is us, and at the usual port it is not", () =>
+    Effect.gen(function*() {
+      const peers = yield* open()
+      peers.listeningAt(40_123)
+      const addresses = [at("8.8.8.8", 40_123), at("8.8.8.8", 11_625)]
+      assert.deepStrictEqual(peers.receivePeers(addresses, from), { added: 1, known: 0, refused: 1, full: 0 })
+    }))
+
   it.effect("P1 H10 an address that proved to be ourselves is not stored or dialled again, and 64 are remembered", () =>
     Effect.gen(function*() {
       const peers = yield* open()

@@ -10,7 +10,7 @@ import { addressOf, keys, local, open, record } from "./peerFixtures.ts"
 const flaky = () => {
   const rows = new Map<string, PeerRecord>()
   const memory = makeMemory(rows)
-  const state: { trouble: StorageErrorReason | "Hangs" | undefined; writes: number; operations: number } = {
+  const state: { trouble: StorageErrorReason | "Hangs" | "Throws" | undefined; writes: number; operations: number } = {
     trouble: undefined,
     writes: 0,
     operations: 0
@@ -20,6 +20,7 @@ const flaky = () => {
       state.operations++
       if (state.trouble === undefined) return effect
       if (state.trouble === "Hangs") return Effect.never
+      if (state.trouble === "Throws") throw new Error("a driver's bug")
       return Effect.fail(new StorageError({ operation, reason: state.trouble, detail: "as the test wants it" }))
     })
   const store: PeerStoreShape = {
@@ -133,6 +134,26 @@ describe("PeerManager, persistence", () => {
         assert.isUndefined(peers.status().failing)
       }))
   }
+
+  it.effect("O1 a store that throws, at the start or while running, is a store that fails", () =>
+    Effect.gen(function*() {
+      const { rows, state, store } = flaky()
+      state.trouble = "Throws"
+      const peers = yield* open({}, store)
+      peers.ensureExists(addressOf(1))
+      yield* TestClock.adjust("2 minutes")
+      const { failing } = peers.status()
+      assert.deepInclude(failing, { reason: "Failed", detail: "Error: a driver's bug" })
+      state.trouble = undefined
+      yield* TestClock.adjust("61 seconds")
+      assert.deepStrictEqual(stored(rows), [addressOf(1).key])
+      state.trouble = "Throws"
+      peers.ensureExists(addressOf(2))
+      yield* TestClock.adjust("2 seconds")
+      state.trouble = undefined
+      yield* TestClock.adjust("61 seconds")
+      assert.deepStrictEqual(stored(rows), [addressOf(1).key, addressOf(2).key])
+    }))
 
   it.effect("O1 a store that cannot be read at the start: an alert for whoever asks later, and its rows join in the end", () =>
     Effect.gen(function*() {

@@ -379,6 +379,22 @@ describe("a time-sliced survey", () => {
       assert.include(yield* A.command("getsurveyresult"), `"surveyInProgress": false`)
     })))
 
+  it.effect("SUR-08 ADM-05 what surveyed peers call themselves reaches a terminal as ASCII, and can be read back", () =>
+    run(Effect.gen(function*() {
+      const versionString = "v1\u202e\u009b31m\u007f"
+      const quorum = new Set<NodeId>()
+      const A = yield* start(1, { quorum })
+      const B = yield* start(2, { quorum, config: { versionString } })
+      yield* A.connect(B)
+      yield* Effect.sleep(1000)
+      yield* report(A)
+      A.ask(B)
+      yield* propagate
+      const body = (yield* A.command("getsurveyresult"))!
+      assert.match(body, /^[\n\x20-\x7e]*$/)
+      assert.include(JSON.stringify(JSON.parse(body)), JSON.stringify(versionString).slice(1, -1))
+    })))
+
   it.effect("SUR-07 SUR-11 reporting ends with the phase, and its key with it", () =>
     run(Effect.gen(function*() {
       const { A, B } = yield* setup()

@@ -18,6 +18,7 @@
  * @since 0.1.0
  */
 import type * as OverlayConfig from "@stellar-overlay/overlay/OverlayConfig"
+import { MAX_SLOTS_TO_REMEMBER } from "@stellar-overlay/overlay/protocol/LedgerContext"
 import { Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -36,11 +37,12 @@ import * as TestCrypto from "../TestCrypto.ts"
 import * as World from "../World.ts"
 import type { Checker, Failure } from "./Checker.ts"
 import { Panel } from "./Checker.ts"
-import { alive, oneChain } from "./NetworkCheckers.ts"
+import { alive, everyLink, oneChain } from "./NetworkCheckers.ts"
 import type { Observation, Phase } from "./Observation.ts"
 import * as PeerCheckers from "./PeerCheckers.ts"
 import type { Scenario } from "./Scenario.ts"
 import * as Sometimes from "./Sometimes.ts"
+import * as SyncCheckers from "./SyncCheckers.ts"
 import * as WireCheckers from "./WireCheckers.ts"
 import { WireTap } from "./WireTap.ts"
 
@@ -87,14 +89,14 @@ export interface Options {
 }
 
 /**
- * The checkers that judge every run beside `alive`.
+ * The checkers that judge every run beside those that depend on the scenario: `alive`, `everyLink`, `sentOnce`,
+ * `notEchoed`, `caughtUp`, and `quietPeace` where there are no faults.
  *
  * @category constants
  * @since 0.1.0
  */
 export const checkers: ReadonlyArray<Checker> = [
   oneChain,
-  WireCheckers.sentOnce,
   WireCheckers.creditConserved,
   WireCheckers.inOrder,
   WireCheckers.pulledOnce,
@@ -102,7 +104,9 @@ export const checkers: ReadonlyArray<Checker> = [
   PeerCheckers.slotsConserved,
   PeerCheckers.boundsKept,
   PeerCheckers.nobodyAccused,
-  PeerCheckers.nothingLeft
+  PeerCheckers.nothingLeft,
+  SyncCheckers.foundPeers,
+  SyncCheckers.syncFollowed
 ]
 
 /**
@@ -124,6 +128,22 @@ const OPERATOR_MILLIS = 4000
 
 /** Beyond twice the way through the network, what a message may take through it. */
 const SETTLE_MILLIS = 3000
+
+/** The ledgers that the most forgetful node remembers, but for one that it may be about to forget. */
+const memoryOf = ({ nodes }: Scenario): number => {
+  const remembered = nodes.map(({ config }) => Number(config["maxSlotsToRemember"] ?? MAX_SLOTS_TO_REMEMBER))
+  return Math.min(...remembered) - 1
+}
+
+/** SCP messages about one ledger that may wait for credit on one connection. */
+const BURST = 40
+
+/** How long a message is under way: with little credit it waits for that of those before it, one way and back each. */
+const wayMillisOf = ({ delayMillis, jitterMillis, nodes }: Scenario): number => {
+  const way = delayMillis + jitterMillis / 2
+  const credit = Math.min(...nodes.map(({ config }) => Number(config["peerFloodReadingCapacity"] ?? Infinity)))
+  return credit >= BURST ? way : way * (1 + 2 * Math.ceil(BURST / credit))
+}
 
 /** What the end of all nodes may take. */
 const GOODBYE_MILLIS = 60_000
@@ -273,7 +293,10 @@ export const run = (scenario: Scenario, options: Options = {}): Effect.Effect<Ou
       [
         ...checkers,
         ...scenario.faults.length === 0 ? [PeerCheckers.quietPeace] : [],
-        WireCheckers.notEchoed(scenario.delayMillis + scenario.jitterMillis / 2),
+        WireCheckers.notEchoed(wayMillisOf(scenario)),
+        WireCheckers.sentOnceWithin(memoryOf(scenario)),
+        everyLink(settleMillis),
+        SyncCheckers.caughtUp(memoryOf(scenario)),
         alive({ nodes: names, validators: validatorIds, closeTimeMillis, settleMillis }),
         ...options.checkers ?? []
       ],
@@ -414,7 +437,7 @@ export const run = (scenario: Scenario, options: Options = {}): Effect.Effect<Ou
             at,
             tasks: tasks + report.left.fibers,
             timers,
-            sockets: report.exit.value.sockets
+            sockets: Math.max(report.exit.value.sockets, report.left.open["connection"] ?? 0)
           })
           panel.end(at)
         } else {

@@ -174,3 +174,63 @@ export const alive = (options: LivenessOptions): Checker.Checker =>
       }
     }
   })
+
+/** A connection whose both ends said AUTH so long ago floods like any other. */
+const FRESH_MILLIS = 2000
+
+/**
+ * Once faults are over, each statement that ends a slot crosses each connection, in one direction at least: nothing that
+ * must not be lost is lost in a queue, even where other ways make up for it.
+ *
+ * @category checkers
+ * @since 0.1.0
+ */
+export const everyLink = (settleMillis: number): Checker.Checker =>
+  Checker.make("everyLink", "each EXTERNALIZE crosses each connection", (fail) => {
+    const links = new Map<number, {
+      readonly ends: readonly [string, string]
+      readonly said: Set<string>
+      since: number
+      readonly crossed: Set<number>
+    }>()
+    const statements = new Map<number, { readonly at: number; readonly slot: number }>()
+    let isOn = false
+    let oldSlot = 0
+    return {
+      Phase: ({ at, phase }) => {
+        if (isOn && phase === "stopping") {
+          for (const { crossed, ends, since } of links.values()) {
+            for (const [key, statement] of statements) {
+              if (statement.at > at - settleMillis || statement.at < since + FRESH_MILLIS || crossed.has(key)) continue
+              fail(
+                at,
+                ends,
+                `an EXTERNALIZE of slot ${statement.slot} did not cross from ${ends[0]} to ${ends[1]} or back`
+              )
+            }
+          }
+        }
+        isOn = phase === "liveness"
+      },
+      LinkOpened: ({ dialer, link, listener }) => {
+        links.set(link, { ends: [dialer, listener], said: new Set(), since: Infinity, crossed: new Set() })
+      },
+      LinkClosed: ({ link }) => {
+        links.delete(link)
+      },
+      Ledger: ({ ledgerSeq }) => {
+        if (!isOn) oldSlot = Math.max(oldSlot, ledgerSeq + 1)
+      },
+      Message: ({ at, from, key, link, scp, type }) => {
+        const state = links.get(link)
+        if (state === undefined) return
+        if (type === MessageType.Auth) {
+          state.said.add(from)
+          if (state.said.size === 2) state.since = at
+        } else if (isOn && scp?.kind === EXTERNALIZE && scp.slot > oldSlot) {
+          if (!statements.has(key)) statements.set(key, { at, slot: scp.slot })
+          state.crossed.add(key)
+        }
+      }
+    }
+  })

@@ -67,6 +67,8 @@ export interface PeerBooks {
   readonly queued: number
   readonly demandTimeouts: number
   readonly isPaused: boolean
+  /** Whether transactions of this peer are let go, as they are out of sync. */
+  readonly shedsTransactions: boolean
 }
 
 /**

@@ -14,6 +14,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { drawConfig } from "../internal/drawConfig.ts"
 import { drawFault } from "../internal/drawFault.ts"
+import { drawPlot } from "../internal/drawPlot.ts"
 import { SeededRandom } from "../internal/seededRandom.ts"
 import * as SimFault from "../SimFault.ts"
 import * as SimTopology from "../SimTopology.ts"
@@ -27,7 +28,8 @@ import * as SimTopology from "../SimTopology.ts"
 export const NODES = { least: 5, most: 12 } as const
 
 /**
- * How long a drawn scenario takes, in virtual milliseconds: faults, then healing, then liveness.
+ * How long a drawn scenario takes, in virtual milliseconds: faults, then healing, then liveness; but for a few that need
+ * patience.
  *
  * @category constants
  * @since 0.1.0
@@ -135,6 +137,8 @@ const shapes: ReadonlyArray<(n: number, random: SeededRandom) => SimTopology.Top
  * Draws the scenario of a seed: always the same one.
  *
  * About one in sixteen has no faults at all, so that peace is tested too; the others have some kinds, each seed its own.
+ * Of these one in three follows a plot: long absences, credit for hardly a message, lines that are stuck, doors that
+ * revolve. Two of the plots take longer than `PHASES`, one seed in twenty.
  *
  * @category constructors
  * @since 0.1.0
@@ -177,7 +181,7 @@ export const draw = (seed: number | string): Scenario => {
     faults.sort((a, b) => a.at - b.at)
   }
 
-  return {
+  const scenario: Scenario = {
     format: 1,
     seed: String(seed),
     topology: topology.name,
@@ -190,4 +194,6 @@ export const draw = (seed: number | string): Scenario => {
     phases: PHASES,
     faults
   }
+  // Peace stays what it is: what is tested there is that nothing has to go wrong.
+  return faults.length === 0 ? scenario : drawPlot(scenario, new SeededRandom(`${seed}/plot`))
 }

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { MAX_SLOTS_TO_REMEMBER } from "@stellar-overlay/overlay/protocol/LedgerContext"
 import { coreName, isFlood, MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import * as Checker from "./Checker.ts"
 import type { WireMessage } from "./Observation.ts"
@@ -50,17 +51,17 @@ const ADVERT_AGAIN_MILLIS = 20_000
 /**
  * A node sends a peer each SCP and survey message once, and once more for each GET_SCP_STATE of that peer; it adverts a
  * transaction to a peer once in a while, demands only what that peer advertised, and sends a body only for a demand.
+ * `memory` is the number of ledgers after which a node forgets whom it told.
  *
  * @category checkers
  * @since 0.1.0
  */
-export const sentOnce = Checker.make(
-  "sentOnce",
-  "a message goes to a peer once, a transaction on demand only",
-  (fail) => {
+export const sentOnceWithin = (memory: number): Checker.Checker =>
+  Checker.make("sentOnce", "a message goes to a peer once, a transaction on demand only", (fail) => {
+    const ledgers = new Map<string, number>()
     const lanes = new Lanes(() => ({
       sent: new Map<number, number>(),
-      adverts: new Map<number, number>(),
+      adverts: new Map<number, { readonly at: number; readonly ledger: number }>(),
       demands: new Map<number, number>(),
       bodies: new Map<number, number>(),
       stateRequests: 0
@@ -89,8 +90,9 @@ export const sentOnce = Checker.make(
           case MessageType.FloodAdvert:
             for (const hash of message.hashes) {
               const before = lane.adverts.get(hash)
-              lane.adverts.set(hash, at)
-              if (before !== undefined && at - before < ADVERT_AGAIN_MILLIS) {
+              const ledger = ledgers.get(from) ?? 0
+              lane.adverts.set(hash, { at, ledger })
+              if (before !== undefined && at - before.at < ADVERT_AGAIN_MILLIS && ledger - before.ledger < memory) {
                 fail(at, ends(message), `${from} advertised a transaction to ${to} twice`)
               }
             }
@@ -111,10 +113,20 @@ export const sentOnce = Checker.make(
           }
         }
       },
+      Ledger: ({ ledgerSeq, node }) => {
+        ledgers.set(node, ledgerSeq)
+      },
       LinkClosed: ({ link }) => lanes.delete(link)
     }
-  }
-)
+  })
+
+/**
+ * `sentOnceWithin`, for nodes that remember as many ledgers as they do unless told otherwise.
+ *
+ * @category checkers
+ * @since 0.1.0
+ */
+export const sentOnce = sentOnceWithin(MAX_SLOTS_TO_REMEMBER)
 
 /**
  * Flood messages never exceed what the receiver granted, and grants never exceed its capacity and what came in.

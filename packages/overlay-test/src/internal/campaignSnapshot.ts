@@ -58,7 +58,8 @@ const booksOf = (
     isBusy: !isResting,
     queued: priorities.reduce<number>((sum, priority) => sum + queues.lengthOf(priority), 0),
     demandTimeouts: stats.demandTimeouts,
-    isPaused: flow.isPaused
+    isPaused: flow.isPaused,
+    shedsTransactions: peer.session.shedTransactions
   }
   return books
 }

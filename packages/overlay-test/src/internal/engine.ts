@@ -163,7 +163,16 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
 
   private makeClock(): TimerClock {
     const wallMillis = () => Math.floor(this.wallOffset + this.millis)
-    const monotonicNanos = () => BigInt(Math.round(this.millis * NANOS_PER_MILLI))
+    // The clock is read many times between two timers, and a bigint costs more than a comparison.
+    let readAt = -1
+    let nanos = 0n
+    const monotonicNanos = () => {
+      if (this.millis !== readAt) {
+        readAt = this.millis
+        nanos = BigInt(Math.round(readAt * NANOS_PER_MILLI))
+      }
+      return nanos
+    }
     const wallNanos = () => BigInt(Math.round(this.wallOffset)) * BigInt(NANOS_PER_MILLI) + monotonicNanos()
     return {
       currentTimeMillisUnsafe: wallMillis,

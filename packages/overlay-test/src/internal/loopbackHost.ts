@@ -48,6 +48,9 @@ export interface NetworkHooks {
   readonly roundTripMillis: (from: string, to: string) => number
 }
 
+/** Tells a world that something was opened; the function returned tells that it was closed. */
+export type Opened = (kind: string) => () => void
+
 /** The state of one network; every method is one synchronous step. */
 export class Network {
   readonly links = new Map<number, Link>()
@@ -56,12 +59,14 @@ export class Network {
   readonly blackHoles = new Set<string>()
   private readonly options: Options
   private readonly hooks: NetworkHooks | undefined
+  private readonly opened: Opened | undefined
   private lastLink = 0
   private lastPort = FIRST_EPHEMERAL_PORT - 1
 
-  constructor(options: Options, hooks?: NetworkHooks) {
+  constructor(options: Options, hooks?: NetworkHooks, opened?: Opened) {
     this.options = options
     this.hooks = hooks
+    this.opened = opened
   }
 
   /** What a dial takes before it is answered, in milliseconds. */
@@ -94,8 +99,13 @@ export class Network {
   connect(dialer: PeerAddress, listener: PeerAddress, actualIp: string): Link {
     const { capacity, onBytes, readLimit, segmentation } = this.options
     const id = ++this.lastLink
+    const closed = this.opened?.("connection")
+    const onClosed = () => {
+      this.links.delete(id)
+      closed?.()
+    }
     if (this.hooks !== undefined) {
-      const link = this.hooks.link({ id, dialer, listener, actualIp, onClosed: () => this.links.delete(id) })
+      const link = this.hooks.link({ id, dialer, listener, actualIp, onClosed })
       this.links.set(id, link)
       return link
     }
@@ -103,7 +113,7 @@ export class Network {
       id,
       dialer,
       listener,
-      onClosed: () => this.links.delete(id),
+      onClosed,
       pipe: (link, direction, onUnread) =>
         new Pipe({
           capacity: capacity ?? DEFAULT_CAPACITY,

@@ -3,7 +3,7 @@ import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import { monotonicMillis } from "./after.ts"
 import type { SeededRandom } from "./seededRandom.ts"
-import { parkIn, type Waiter, wakeAll } from "./waiters.ts"
+import { parkIn, Waiters, wakeAll } from "./waiters.ts"
 
 export type Bytes = Arr.NonEmptyReadonlyArray<Uint8Array>
 
@@ -66,8 +66,8 @@ export class Pipe implements Duct {
   /** When the end of the stream arrives; undefined while the writing side has not ended. */
   private endsAt: number | undefined
   private pulling = false
-  private readonly readers = new Set<Waiter>()
-  private readonly writers = new Set<Waiter>()
+  private readonly readers = new Waiters()
+  private readonly writers = new Waiters()
 
   constructor(options: PipeOptions) {
     this.options = options
@@ -118,20 +118,21 @@ export class Pipe implements Duct {
         this.options.onWrite(bytes)
       }
       wakeAll(this.readers)
-      return this.size > this.options.capacity ? this.awaitRoom : Effect.void
+      return this.size > this.options.capacity ? this.awaitRoom() : Effect.void
     })
   }
 
-  private readonly awaitRoom: Effect.Effect<void, TransportError> = Effect.suspend(() =>
-    Effect.andThen(
+  /** To be asked for by the step that found no room. */
+  private awaitRoom(): Effect.Effect<void, TransportError> {
+    return Effect.andThen(
       parkIn(this.writers),
       Effect.suspend(() => {
         if (this.writerClosed) return closedHere()
         if (this.broken) return reset()
-        return this.size > this.options.capacity ? this.awaitRoom : Effect.void
+        return this.size > this.options.capacity ? this.awaitRoom() : Effect.void
       })
     )
-  )
+  }
 
   /** Ends the stream after what was written. */
   readonly end: Effect.Effect<void> = Effect.withFiber((fiber) => {

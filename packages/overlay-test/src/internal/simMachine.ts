@@ -153,10 +153,17 @@ export class SimMachine implements Scheduler.Scheduler, Scheduler.SchedulerDispa
   }
 
   private makeClock(): TimerClock {
-    const wallShift = () => this.wallOffset + this.ownMillis - this.worldMillis
+    const wallShift = () =>
+      this.worldBase === 0 && this.drift === undefined
+        ? this.wallOffset
+        : this.wallOffset + this.ownMillis - this.worldMillis
     const wallMillis = () => Math.floor(this.world.currentTimeMillisUnsafe() + wallShift())
     const wallNanos = () => this.world.currentTimeNanosUnsafe() + BigInt(Math.round(wallShift() * NANOS_PER_MILLI))
-    const monotonicNanos = () => BigInt(Math.round(this.ownMillis * NANOS_PER_MILLI))
+    // Where the clocks never ran at another speed its time is the world's, and need not be computed.
+    const monotonicNanos = () =>
+      this.worldBase === 0 && this.drift === undefined
+        ? this.world.monotonicTimeNanosUnsafe()
+        : BigInt(Math.round(this.ownMillis * NANOS_PER_MILLI))
     return {
       currentTimeMillisUnsafe: wallMillis,
       currentTimeMillis: Effect.sync(wallMillis),

@@ -17,6 +17,8 @@ export interface SimNetEnvironment {
   readonly random: WorldRandom
   /** Folds what took effect into the trace. */
   readonly note: (event: string) => void
+  /** Connections that are left open are in the world's report. */
+  readonly opened: (kind: string) => () => void
   /** What schedules and faults that go on by themselves run in. */
   readonly scope: Scope.Scope
 }
@@ -87,7 +89,7 @@ export class SimNet implements Service {
       dialFailed: (from, to, reason) =>
         this.tell({ _tag: "DialFailed", millis: this.millis, from: this.nameOf(from), to: this.nameOf(to), reason }),
       roundTripMillis: (from, to) => this.roundTripMillis(from, to)
-    })
+    }, environment.opened)
   }
 
   get millis(): number {

@@ -155,6 +155,7 @@ export class ClusterNode implements SimNode {
           crypto,
           validators: validators(),
           closeTimeMillis: options.closeTimeMillis,
+          maxSlotsToRemember: config.maxSlotsToRemember,
           // Under another's key it is somebody else, who has voted for nothing.
           memory: this.keyOf === name ? this.memory : undefined
         })

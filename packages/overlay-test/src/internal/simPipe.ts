@@ -4,7 +4,7 @@ import type { TimerClock } from "./after.ts"
 import { type Bytes, closedHere, type Duct, reset } from "./pipe.ts"
 import type { Lane, Limit } from "./simLane.ts"
 import { type Draws, FrameTransit } from "./simTransit.ts"
-import { parkIn, type Timer, type Waiter, wakeAll } from "./waiters.ts"
+import { parkIn, type Timer, Waiters, wakeAll } from "./waiters.ts"
 
 /** Bytes under way, and the millisecond at which they arrive; `alone` where a pull may not give more than them. */
 interface Segment {
@@ -67,8 +67,8 @@ export class SimPipe implements Duct {
   private lineFree = 0
   private lastArrival = 0
   private readFree = 0
-  private readonly readers = new Set<Waiter>()
-  private readonly writers = new Set<Waiter>()
+  private readonly readers = new Waiters()
+  private readonly writers = new Waiters()
 
   constructor(options: SimPipeOptions) {
     this.options = options
@@ -179,21 +179,22 @@ export class SimPipe implements Duct {
       if (lane.slowWriter !== undefined && this.lineFree > now) {
         lane.slowWriter.fault.fire(lane.where)
         const pause = Math.ceil((this.lineFree - now) * 1e6) / 1e6
-        return Effect.andThen(parkIn(new Set(), pause, this.timer), this.afterWrite)
+        return Effect.andThen(parkIn(new Waiters(), pause, this.timer), this.afterWrite)
       }
-      return written > 0 && this.isFull(true) ? this.awaitRoom : Effect.void
+      return written > 0 && this.isFull(true) ? this.awaitRoom() : Effect.void
     })
   }
 
   private readonly afterWrite: Effect.Effect<void, TransportError> = Effect.suspend(() => {
     if (this.writerClosed) return closedHere()
     if (this.writerBroken) return reset()
-    return this.isFull(false) ? this.awaitRoom : Effect.void
+    return this.isFull(false) ? this.awaitRoom() : Effect.void
   })
 
-  private readonly awaitRoom: Effect.Effect<void, TransportError> = Effect.suspend(() =>
-    Effect.andThen(parkIn(this.writers), this.afterWrite)
-  )
+  /** To be asked for by the step that found no room. */
+  private awaitRoom(): Effect.Effect<void, TransportError> {
+    return Effect.andThen(parkIn(this.writers), this.afterWrite)
+  }
 
   private isFull(tell: boolean): boolean {
     const { capacity, lane } = this.options

@@ -14,10 +14,20 @@ const noop = () => {}
 /** Calls back once, after so many milliseconds; the function returned takes that back. */
 export type Timer = (fiber: Fiber.Fiber<unknown, unknown>, millis: number, fire: () => void) => () => void
 
-/** Waits until `wakeAll`, or for `millis` where given; an interrupted wait leaves the set. */
-export const parkIn = (waiters: Set<Waiter>, millis?: number, timer: Timer = after): Effect.Effect<void> =>
-  Effect.withFiber((fiber) =>
+/** Suspended fibers, and how many times they were called. */
+export class Waiters extends Set<Waiter> {
+  calls = 0
+}
+
+/**
+ * Waits until the next `wakeAll`, or for `millis` where given; an interrupted wait leaves the set. "Next" counts from the
+ * call of this function, not from the first step of its effect: a fiber may have to yield between the two.
+ */
+export const parkIn = (waiters: Waiters, millis?: number, timer: Timer = after): Effect.Effect<void> => {
+  const { calls } = waiters
+  return Effect.withFiber((fiber) =>
     Effect.callback<void>((resume) => {
+      if (waiters.calls !== calls) return resume(Effect.void)
       const waiter: Waiter = {
         scheduler: fiber.currentDispatcher,
         resume: () => {
@@ -36,8 +46,10 @@ export const parkIn = (waiters: Set<Waiter>, millis?: number, timer: Timer = aft
       })
     })
   )
+}
 
-export const wakeAll = (waiters: Set<Waiter>): void => {
+export const wakeAll = (waiters: Waiters): void => {
+  waiters.calls++
   for (const waiter of waiters) {
     waiters.delete(waiter)
     waiter.scheduler.scheduleTask(waiter.resume, 0)

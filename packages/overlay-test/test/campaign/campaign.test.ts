@@ -16,6 +16,7 @@ describe("scenarios", () => {
     const kinds = new Set<string>()
     const shapes = new Set<string>()
     let peaceful = 0
+    let patient = 0
     for (let seed = 0; seed < 1000; seed++) {
       const scenario = Scenario.draw(seed)
       assert.deepStrictEqual(Scenario.draw(seed), scenario)
@@ -24,7 +25,9 @@ describe("scenarios", () => {
       const { faults, nodes, phases } = scenario
       assert.isAtLeast(nodes.length, Scenario.NODES.least)
       assert.isAtMost(nodes.length, Scenario.NODES.most)
-      assert.strictEqual(phases.faults + phases.healing + phases.liveness, 60_000)
+      const millis = phases.faults + phases.healing + phases.liveness
+      if (millis > 60_000) patient++
+      else assert.strictEqual(millis, 60_000)
       for (const { config } of nodes) {
         const made = OverlayConfig.make({ ...OverlayConfig.standalone, ...config as Partial<OverlayConfig.Values> })
         assert.isTrue(Result.isSuccess(made), `${seed}: ${JSON.stringify(config)}`)
@@ -37,8 +40,10 @@ describe("scenarios", () => {
       if (faults.length === 0) peaceful++
     }
     assert.deepStrictEqual([...kinds].sort(), [...SimFault.kinds].sort())
-    assert.strictEqual(shapes.size, 8)
+    assert.strictEqual(shapes.size, 9) // eight, and those of which a part was taken
     assert.isAtLeast(peaceful, 30)
+    assert.isAtLeast(patient, 10)
+    assert.isAtMost(patient, 100)
   })
 
   it("SIM-04 what is not a scenario is refused with a reason", () => {

@@ -8,6 +8,7 @@ import * as Checker from "../../src/campaign/Checker.ts"
 import * as NetworkCheckers from "../../src/campaign/NetworkCheckers.ts"
 import type { NodeSnapshot, Observation, PeerBooks, WireMessage } from "../../src/campaign/Observation.ts"
 import * as PeerCheckers from "../../src/campaign/PeerCheckers.ts"
+import * as SyncCheckers from "../../src/campaign/SyncCheckers.ts"
 import * as WireCheckers from "../../src/campaign/WireCheckers.ts"
 
 /** What a checker finds in a feed. */
@@ -80,6 +81,7 @@ const books = (rest: Partial<PeerBooks> = {}): PeerBooks => ({
   queued: 0,
   demandTimeouts: 0,
   isPaused: false,
+  shedsTransactions: false,
   ...rest
 })
 const snapshot = (rest: Partial<NodeSnapshot> = {}): NodeSnapshot => ({
@@ -113,6 +115,15 @@ const ledger = (
   jumpedFrom: undefined,
   rounds: 1
 })
+
+const healing: Observation = { _tag: "Phase", at: 4000, phase: "healing" }
+const fault = (kind: string): Observation => ({ _tag: "Fault", at: 8000, kind, detail: "a", nodes: ["a"] })
+const jump = (from: number, to: number): Observation =>
+  ({ ...ledger("a", to, `h${to}`), jumpedFrom: from }) as Observation // of a ledger
+/** A connection with both its AUTHs, and the last statement about a slot on it. */
+const shaken = [opened, message("a", "b", Auth), message("b", "a", Auth)]
+const ended = (at: number, from: string, slot = 7, link = 1): Observation =>
+  message(from, from === "b" ? "a" : "b", ScpMessage, { at, link, key: slot, scp: { origin: "V", slot, kind: 2 } })
 
 interface Case {
   readonly checker: Checker.Checker
@@ -352,6 +363,37 @@ const cases: ReadonlyArray<Case> = [
       "missing": [began, ...closing, together[0]!, stopping],
       "a statement that stays at home": [began, ...closing, externalize("a", "c"), ...together, stopping],
       "a transaction that gets nowhere": [began, alone, ...closing, ...together, stopping]
+    }
+  },
+  {
+    checker: NetworkCheckers.everyLink(500),
+    good: [...shaken, began, ended(7000, "a"), ended(9400, "b", 8), stopping],
+    bad: {
+      "a statement that takes another way": [...shaken, { ...opened, link: 2 }, began, ended(7000, "a", 7, 2), stopping]
+    }
+  },
+  {
+    checker: SyncCheckers.foundPeers,
+    good: [snapshot({ at: 5000 }), snapshot({ at: 7500, listed: 1 }), fault("Crash"), snapshot({ at: 10_000 })],
+    bad: { "alone": [snapshot({ at: 7500 })] }
+  },
+  {
+    checker: SyncCheckers.caughtUp(5),
+    good: [jump(3, 8), healing, jump(3, 9), ledger("b", 10, "h"), jump(5, 7)],
+    bad: { "given up what is remembered": [healing, ledger("b", 10, "h"), jump(6, 9)] }
+  },
+  {
+    checker: SyncCheckers.syncFollowed,
+    good: [
+      ...[1, 2, 3, 4].map(() => snapshot({ books: [books()] })),
+      ...[1, 2, 3, 4].map(() => snapshot({ isSynced: false, books: [books({ shedsTransactions: true })] })),
+      ...[1, 2].map(() => snapshot({ books: [books({ shedsTransactions: true })] })),
+      fault("Pause"),
+      ...[1, 2, 3].map(() => snapshot({ books: [books({ shedsTransactions: true })] }))
+    ],
+    bad: {
+      "takes transactions out of sync": [1, 2, 3].map(() => snapshot({ isSynced: false, books: [books()] })),
+      "sheds them in sync": [1, 2, 3].map(() => snapshot({ books: [books(), books({ shedsTransactions: true })] }))
     }
   }
 ]

@@ -23,19 +23,11 @@ export const writeUint64 = (bytes: Uint8Array, at: number, value: bigint): void 
   writeUint32(bytes, at + 4, Number(value & 0xffffffffn))
 }
 
-/** Equality that stops at the first difference; for secrets use `equalsConstantTime`. */
+/** Equality that stops at the first difference: not for secrets. */
 export const equals = (a: Uint8Array, b: Uint8Array): boolean => {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
   return true
-}
-
-/** Equality whose duration depends on the length alone. */
-export const equalsConstantTime = (a: Uint8Array, b: Uint8Array): boolean => {
-  if (a.length !== b.length) return false
-  let difference = 0
-  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!
-  return difference === 0
 }
 
 export const isZero = (bytes: Uint8Array): boolean => {

@@ -20,11 +20,14 @@ const KEPT_WHEN_EMPTY = 256
  */
 const LOOKED_THROUGH = 64
 
+/** The places of a ring without any. Never written to: the first entry finds it full. */
+const none: Array<never> = []
+
 export class OutboundLane<Message extends StellarMessage = StellarMessage> {
-  // Of no length until the first entry: most lanes of most connections stay empty.
-  #messages: Array<Message | undefined> = []
-  #times: Array<number> = []
-  #keys: Array<number> = []
+  // Nothing until the first entry: most lanes of most connections stay empty.
+  #messages: Array<Message | undefined> = none
+  #times: Array<number> = none
+  #keys: Array<number> = none
   #head = 0
   #ghosts = 0
   readonly #keyed: boolean
@@ -183,9 +186,9 @@ export class OutboundLane<Message extends StellarMessage = StellarMessage> {
       this.#messages.fill(undefined)
       return
     }
-    this.#messages = []
-    this.#times = []
-    this.#keys = []
+    this.#messages = none
+    this.#times = none
+    this.#keys = none
   }
 
   #resize(capacity: number): void {

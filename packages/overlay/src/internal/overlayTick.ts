@@ -13,15 +13,12 @@ import type { PeerManager } from "../PeerManager.ts"
 import * as PeerResolution from "../PeerResolution.ts"
 import type { Peers } from "../Peers.ts"
 import { OutOfSyncTimer } from "../protocol/OutOfSyncTimer.ts"
-import { PeerType } from "../protocol/PeerBackoff.ts"
+import { PeerType, REALLY_DEAD_FAILURES } from "../protocol/PeerBackoff.ts"
 import type { PeerAddress } from "../wire/PeerAddress.ts"
 
 export const START_DELAY_MILLIS = 2000
 export const CANDIDATES_PER_TICK = 50
 export const TARGET_WITHOUT_INBOUND = 3
-
-/** REALLY_DEAD_NUM_FAILURES_CUTOFF. */
-const MAX_FAILURES = 120
 
 export interface TickOptions {
   readonly config: Values
@@ -119,7 +116,7 @@ export const run = (options: TickOptions) => {
     const resolution = yield* PeerResolution.make({ known, preferred, ipv6 })
     yield* survive("start")(Effect.sync(() => {
       manager.storeConfigPeers(resolution.initial, { startup: true, complete: resolution.initial.complete })
-      manager.removePeersWithManyFailures(MAX_FAILURES)
+      manager.removePeersWithManyFailures(REALLY_DEAD_FAILURES)
     }))
     while (true) {
       yield* survive("tick")(tick(resolution))

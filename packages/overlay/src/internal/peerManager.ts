@@ -68,6 +68,7 @@ export const make = Effect.fnUntraced(function*(
   let onChange = () => {} // nothing to tell before there is a writer: it looks for changes when it starts
   const table = new PeerTable({ limits: config.limits, groupOf, onChange: () => onChange() })
   const limiter = new DialLimiter(config.dials)
+  let { peerPort } = config
   const self = new Set<string>()
   let preferred: ReadonlySet<string> = new Set()
   let preferredHosts: ReadonlySet<string> = new Set()
@@ -153,7 +154,7 @@ export const make = Effect.fnUntraced(function*(
     if (address.isEmpty || address.port === 0 || address.kind === "name" || self.has(address.key)) return false
     if (address.kind === "ipv6" && !config.ipv6) return false
     // core's guess at ourselves: the sender shares our host and we are the node at our port
-    if (address.host === from.host && address.port === config.peerPort) return false
+    if (address.host === from.host && address.port === peerPort) return false
     if (address.isLocalhost) return config.allowLocalhost
     if (address.isPrivate) return config.allowPrivate
     return (!config.routableOnly || address.isRoutable) && limiter.allowsPort(address.port)
@@ -315,6 +316,9 @@ export const make = Effect.fnUntraced(function*(
     },
     attemptForgiven,
     connectionEnded,
+    listeningAt: (port) => {
+      peerPort = port
+    },
     rememberSelf: (address) => {
       table.remove(address)
       self.add(address.key)

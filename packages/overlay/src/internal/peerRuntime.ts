@@ -78,6 +78,7 @@ export class PeerRuntime {
   readonly dropped = Deferred.makeUnsafe<DropReason.DropReason>()
   /** Whether what was just read is being handled, by the consumer above all. */
   private delivering = false
+  private whenOutput: Effect.Effect<void> | undefined
 
   constructor(
     session: Session,
@@ -131,11 +132,18 @@ export class PeerRuntime {
     timers?.handling.turnEnded(this.now().millis - began.millis, stats.messagesRead - messagesRead)
   }
 
-  /** Waits until there is something to write and, after a read excepted, until this turn has queued all of it. */
-  readonly untilOutput: Effect.Effect<void> = Effect.suspend(() => {
+  /**
+   * Waits until there is something to write and, after a read excepted, until this turn has queued all of it. The outbox
+   * is closed by the step that found nothing to write: between two steps a fiber may have to yield, and what is queued
+   * meanwhile must find it closed, to open it.
+   */
+  get untilOutput(): Effect.Effect<void> {
     this.outbox.close()
-    return Effect.flatMap(this.outbox.await, () => this.delivering ? Effect.void : Effect.yieldNow)
-  })
+    return this.whenOutput ??= Effect.flatMap(
+      this.outbox.await,
+      () => this.delivering ? Effect.void : Effect.yieldNow
+    )
+  }
 
   private publishAll(events: ReadonlyArray<SessionEvent>): void {
     for (const event of events) {
@@ -159,8 +167,13 @@ export const run = Effect.fnUntraced(function*(runtime: PeerRuntime): Effect.fn.
   const { connection, session } = runtime
   const { options } = session
   runtime.publish({ _tag: "PeerConnected", address: options.remote, role: options.role })
-  session.connected(runtime.now())
-  runtime.after()
+  yield* guard(
+    runtime,
+    Effect.sync(() => {
+      session.connected(runtime.now())
+      runtime.after()
+    })
+  )
   // Children end with this fiber.
   yield* Effect.forkChild(guard(runtime, read(runtime)), immediately)
   yield* Effect.forkChild(guard(runtime, write(runtime)), immediately)

@@ -84,14 +84,25 @@ export const make = Effect.fnUntraced(
       )
     })
 
+    /** A store is somebody else's code: what it throws is a failure like another, and must not end the loop. */
     const bounded = <A>(operation: string, effect: Effect.Effect<A, StorageError>) =>
-      Effect.timeoutOrElse(effect, {
-        duration: options.timeoutMillis,
-        orElse: () =>
-          Effect.fail(
-            new StorageError({ operation, reason: "TimedOut", detail: `no answer within ${options.timeoutMillis} ms` })
-          )
-      })
+      Effect.timeoutOrElse(
+        Effect.catchDefect(
+          effect,
+          (defect) => Effect.fail(new StorageError({ operation, reason: "Failed", detail: String(defect) }))
+        ),
+        {
+          duration: options.timeoutMillis,
+          orElse: () =>
+            Effect.fail(
+              new StorageError({
+                operation,
+                reason: "TimedOut",
+                detail: `no answer within ${options.timeoutMillis} ms`
+              })
+            )
+        }
+      )
 
     const load = Effect.suspend(() =>
       loaded ? Effect.void : Effect.tap(bounded("load", options.load), () =>

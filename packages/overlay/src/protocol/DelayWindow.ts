@@ -27,6 +27,9 @@ export const DELAY_WINDOW_MILLIS = 300_000
  */
 export const MAX_DELAY_SAMPLES = 256
 
+/** The samples of a window that never had one: a connection has seven windows, of which most stay so. */
+const none: Array<never> = []
+
 /**
  * A window of delays in milliseconds. It holds nothing until the first delay, and at most 4 KiB of samples.
  *
@@ -35,8 +38,8 @@ export const MAX_DELAY_SAMPLES = 256
  */
 export class DelayWindow {
   /** Sample times and delays, oldest first. */
-  readonly #times: Array<number> = []
-  readonly #delays: Array<number> = []
+  #times: Array<number> = none
+  #delays: Array<number> = none
   #stride = 1
   #skipped = 0
   #lastSampleAt = Number.NEGATIVE_INFINITY
@@ -53,7 +56,10 @@ export class DelayWindow {
     if (++this.#skipped < this.#stride && now - this.#lastSampleAt < DELAY_WINDOW_MILLIS / MAX_DELAY_SAMPLES) return
     this.#lastSampleAt = now
     this.#skipped = 0
-    if (this.#times.length === MAX_DELAY_SAMPLES) this.#thin(now)
+    if (this.#times === none) {
+      this.#times = []
+      this.#delays = []
+    } else if (this.#times.length === MAX_DELAY_SAMPLES) this.#thin(now)
     this.#times.push(now)
     this.#delays.push(delay)
   }

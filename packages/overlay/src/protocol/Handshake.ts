@@ -305,5 +305,7 @@ const helloSteps: ReadonlyArray<Step> = [
 /** How far the remote clock seems to be from ours, going by a certificate that lives an hour and renews at half life. */
 const clockDifference = (hello: Hello, now: Now): string => {
   const left = Number(hello.cert.expiration) - now.unixSeconds
-  return left < 0 ? `${-left} s ago by our clock` : `in ${left} s by our clock`
+  if (left < 0) return `${-left} s ago by our clock`
+  // A time in milliseconds is some 50 000 years ahead.
+  return left < 1e12 ? `in ${left} s by our clock` : `at ${hello.cert.expiration}, no time in seconds`
 }

@@ -11,7 +11,9 @@
  * - the handshake has one deadline, exact to the millisecond, which no trickle of bytes extends; core looks every 5 s
  *   whether the last byte is 2 s old
  * - a ping that was not answered for the idle timeout is given up and sent anew. Core, which sheds such requests itself
- *   when it is loaded, waits forever, stops measuring, and then takes 120 s without traffic of its own for a straggler
+ *   when it is loaded, waits forever, stops measuring, and then takes 120 s without traffic of its own for a straggler.
+ *   It is not sent anew earlier: every ping is a write here and a read there, and one repeated within the idle timeout
+ *   would keep a connection of which one direction is blocked from ending by it
  * - lack of credit counts from the first attempt that failed. Core counts from the last, so that under constant
  *   traffic a peer which grants nothing stays. An honest peer that processes anything grants long before
  * - while this side does not read (`pauseReading`), silence and lack of credit are not held against the peer, whose

@@ -98,7 +98,9 @@ export class Session {
   constructor(options: SessionOptions, now: Now) {
     this.options = options
     this.stats = new SessionStats(now.millis)
-    this.flow = new FlowControl(options.flow, now.millis)
+    // The limits of the ledger that is known by now, if one is (protocol.md 4.2).
+    const { maxTransactionSize } = options.ledger
+    this.flow = new FlowControl({ ...options.flow, maxTransactionSize }, now.millis)
     this.queues = new OutboundQueues(options.queues, options.ledger, options.timers?.outbound)
     this.liveness = new Liveness(options.liveness, now.millis)
     this.#queries = new QueryLimiter(options.queries)

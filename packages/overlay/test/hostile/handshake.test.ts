@@ -88,6 +88,9 @@ describe("the handshake, with a hostile peer", () => {
       assert.strictEqual(reason?._tag, "CertificateTooFarAhead", `${seconds} s`)
       assert.strictEqual(reason?.detail, `in ${seconds} s by our clock`)
     }
+    const inMillis = at(1_700_003_600_000 - 1_700_000_000)!
+    assert.strictEqual(inMillis._tag, "CertificateTooFarAhead")
+    assert.match(DropReason.format(inMillis), /at 1700003600000, no time in seconds.*counts in milliseconds/)
   })
 
   it("H5 clocks an hour apart: who is slow by more than a certificate lives is refused, and says nothing of it", () => {

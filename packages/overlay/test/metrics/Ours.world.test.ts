@@ -12,7 +12,14 @@ import type { NameOf } from "../../src/OverlayMetricNames.ts"
 import * as Snapshot from "../../src/OverlayMetricsSnapshot.ts"
 import type { NodeId } from "../../src/wire/NodeId.ts"
 import { PeerAddress } from "../../src/wire/PeerAddress.ts"
-import { FloodAdvert, FloodDemand, GetScpState, GetTxSet, SendMoreExtended } from "../../src/wire/StellarMessage.ts"
+import {
+  FloodAdvert,
+  FloodDemand,
+  GetScpState,
+  GetTxSet,
+  SendMoreExtended,
+  TimeSlicedSurveyStopCollecting
+} from "../../src/wire/StellarMessage.ts"
 import { hashOf, scpMessage, transaction, unknown } from "../flood/messages.ts"
 import { type InWorld, inWorld, MemoryHost, type Node, start } from "../flood/network.ts"
 import { transaction as sized } from "../scenarios/fixtures.ts"
@@ -175,6 +182,20 @@ describe("what a node refuses", () => {
       assert.strictEqual(value(node, "stellar_overlay_fetch_failed_total", { item: "txset" }), 1)
       assert.strictEqual(value(node, "stellar_overlay_fetch_waiting"), 0)
       assert.isAtLeast(value(node, "stellar_overlay_fetch_requests_total", { item: "txset" }), 1)
+    })))
+
+  it.effect("MET-01 a survey's request is counted once", () =>
+    world(Effect.gen(function*() {
+      const node = yield* start(0, { host: synced() })
+      const { scripted } = yield* visitor(node)
+      yield* scripted.say(TimeSlicedSurveyStopCollecting.make({
+        signature: new Uint8Array(64),
+        surveyorId: scripted.script.id as NodeId,
+        nonce: 1,
+        ledgerNum: 42
+      }))
+      yield* Effect.sleep("1 second")
+      assert.strictEqual(value(node, "stellar_overlay_survey_messages_total", { result: "ignored" }), 1)
     })))
 
   it("MET-01 surveys of others, by what became of their messages", () => {

@@ -212,6 +212,31 @@ describe("hostile handshakes", () => {
       assert.isTrue(other.isConnectedTo(node))
     })))
 
+  it.effect("H15 T13 bytes that prove nothing against a host silence it for seconds, not for a minute", () =>
+    inWorld(Effect.gen(function*() {
+      const node = yield* quiet(1)
+      // A HELLO that came damaged, and a frame after the handshake whose MAC does not fit.
+      for (const authenticated of [false, true]) {
+        const host = authenticated ? "20.0.0.2" : "20.0.0.1"
+        const visit = (damaged: boolean) =>
+          Effect.scoped(Effect.gen(function*() {
+            const peer = yield* scripted(host, node.address)
+            if (authenticated || !damaged) yield* peer.handshake()
+            if (damaged) yield* peer.sayFrame(new Uint8Array(64).fill(7))
+            if (damaged) yield* peer.expectClosed()
+          }))
+        yield* visit(true)
+        // 20 tokens, less one for the visit, less 20 for the garbage: at 5 a second the next is there after 400 ms.
+        assert.strictEqual((yield* Effect.exit(visit(false)))._tag, "Failure")
+        yield* Effect.sleep("500 millis")
+        yield* visit(false)
+        assert.deepStrictEqual(
+          dropsOf(node.events, host).filter((tag) => tag !== "ShutdownReceived" && tag !== "RemoteClosed"),
+          ["CorruptXdr", "HandshakeRateLimited"]
+        )
+      }
+    })))
+
   it.effect("H15 BAN-02 a banned node that calls and calls is heard less often", () =>
     inWorld(Effect.gen(function*() {
       const node = yield* quiet(1)

@@ -164,6 +164,24 @@ export class TimeSlicedSurveyStopCollecting extends Collecting {
   }
 }
 
+/** A request or its response, which begin alike. */
+abstract class Surveyed extends Signed {
+  /** The surveyed node's Ed25519 public key: a view of 32 bytes. */
+  get surveyedKey(): Uint8Array {
+    return this.key(36)
+  }
+
+  /** The node that is asked, and that signs the response. */
+  get surveyedId(): NodeId.NodeId {
+    return NodeId.fromBytes(this.surveyedKey)
+  }
+
+  /** The surveyor's ledger when it asked. */
+  get ledgerNum(): number {
+    return this.uint32(72)
+  }
+}
+
 /**
  * The fields of TIME_SLICED_SURVEY_REQUEST.
  *
@@ -190,7 +208,7 @@ export interface SurveyRequestFields {
  * @category models
  * @since 0.1.0
  */
-export class TimeSlicedSurveyRequest extends Signed {
+export class TimeSlicedSurveyRequest extends Surveyed {
   override readonly _tag = "TimeSlicedSurveyRequest"
   override readonly type = MessageType.TimeSlicedSurveyRequest
 
@@ -210,21 +228,6 @@ export class TimeSlicedSurveyRequest extends Signed {
     writeUint32(bytes, at + 116, F.uint32("inboundPeersIndex", options.inboundPeersIndex))
     writeUint32(bytes, at + 120, F.uint32("outboundPeersIndex", options.outboundPeersIndex))
     return new TimeSlicedSurveyRequest(bytes)
-  }
-
-  /** The surveyed node's Ed25519 public key: a view of 32 bytes. */
-  get surveyedKey(): Uint8Array {
-    return this.key(36)
-  }
-
-  /** The node that is asked. */
-  get surveyedId(): NodeId.NodeId {
-    return NodeId.fromBytes(this.surveyedKey)
-  }
-
-  /** The surveyor's ledger when it sent this. */
-  get ledgerNum(): number {
-    return this.uint32(72)
   }
 
   /** The Curve25519 key to seal the response to: a view of 32 bytes. */
@@ -292,7 +295,7 @@ export interface SurveyResponseFields {
  * @category models
  * @since 0.1.0
  */
-export class TimeSlicedSurveyResponse extends Signed {
+export class TimeSlicedSurveyResponse extends Surveyed {
   override readonly _tag = "TimeSlicedSurveyResponse"
   override readonly type = MessageType.TimeSlicedSurveyResponse
 
@@ -315,21 +318,6 @@ export class TimeSlicedSurveyResponse extends Signed {
     writeUint32(bytes, at + 76, F.int32("commandType", options.commandType ?? SURVEY_TOPOLOGY))
     writeUint32(bytes, F.writeOpaque(bytes, at + 80, body), F.uint32("nonce", options.nonce))
     return new TimeSlicedSurveyResponse(bytes)
-  }
-
-  /** The surveyed node's Ed25519 public key: a view of 32 bytes. */
-  get surveyedKey(): Uint8Array {
-    return this.key(36)
-  }
-
-  /** The node that answers, whose signature this is. */
-  get surveyedId(): NodeId.NodeId {
-    return NodeId.fromBytes(this.surveyedKey)
-  }
-
-  /** The ledger number of the request. */
-  get ledgerNum(): number {
-    return this.uint32(72)
   }
 
   /** The command, 1 when honest. */
