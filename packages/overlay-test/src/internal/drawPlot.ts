@@ -121,14 +121,20 @@ const doubles: Draw = (scenario, random) => {
   }
 }
 
-/** Connections break again and again, and few of one host may wait at a door. */
+/** Connections break again and again, few of one host may wait at a door, and for a while nobody opens. */
 const revolving: Draw = (scenario, random) => {
   const every = between(random, 2500, 4500)
   const faults: Array<Timed> = []
   for (let at = 5000; at < scenario.phases.faults - 1000; at += every) {
     faults.push({ at, for: 500, fault: { _tag: choose(random, ["Reset", "Reset", "Fin"] as const) } })
   }
-  return { ...configured(scenario, { maxPendingPerAddress: 2 }), faults }
+  const at = between(random, 14_000, 19_000)
+  const other = choose(random, ["DialRefused", "DialSlow"] as const)
+  faults.push(
+    { at, for: 3000, fault: { _tag: "DialTimeout" } },
+    { at: at + 3000, for: 3000, fault: other === "DialSlow" ? { _tag: other, millis: 1500 } : { _tag: other } }
+  )
+  return { ...configured(scenario, { maxPendingPerAddress: 2 }), faults: inOrder(faults) }
 }
 
 /** Most validators are away until everybody has lost the network: nothing closes, and peers are changed for others. */
