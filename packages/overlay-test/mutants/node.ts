@@ -91,7 +91,7 @@ export const nodeMutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "an-operator-reads-control-characters",
-    file: "packages/overlay/src/OverlayAdmin.ts",
+    file: "packages/overlay/src/internal/adminResponse.ts",
     find: "toAscii(JSON.stringify(value, null, 2))",
     replace: "JSON.stringify(value, null, 2)",
     rows: ["O6"]

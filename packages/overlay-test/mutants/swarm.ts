@@ -218,7 +218,7 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
   mutant(
     "relay-stops-here",
     flood,
-    "        broadcast(message, key)\n        if (verdict.txSets",
+    "        tell(message, key, candidates, now)\n        if (verdict.txSets",
     "        if (verdict.txSets"
   ),
   mutant(

@@ -27,6 +27,7 @@ import { OverlayHost } from "./OverlayHost.ts"
 import { source } from "./OverlayMetrics.ts"
 import type { Peer } from "./Peer.ts"
 import { Peers } from "./Peers.ts"
+import { ExternalizeTimes } from "./protocol/ExternalizeTimes.ts"
 import * as SurveyCrypto from "./protocol/SurveyCrypto.ts"
 import { MAX_REQUESTS_PER_LEDGER, SurveyLimiter, type SurveyPair } from "./protocol/SurveyLimiter.ts"
 import { type BacklogEntry, type BacklogRefusal, Surveyor, type SurveyResultsJson } from "./protocol/Surveyor.ts"
@@ -34,6 +35,7 @@ import { SurveyState } from "./protocol/SurveyState.ts"
 import { SurveyConfig } from "./SurveyConfig.ts"
 import type { NodeId } from "./wire/NodeId.ts"
 import {
+  type StellarMessage,
   SURVEY_TOPOLOGY,
   TimeSlicedSurveyRequest,
   TimeSlicedSurveyResponse,
@@ -115,10 +117,6 @@ export interface SurveyShape {
   readonly resume: (nonce: number) => boolean
   /** `getsurveyresult`. */
   readonly results: () => SurveyResultsJson
-  /** The host externalized a slot so long after the first externalize message for it. */
-  readonly recordFirstToSelfLatency: (millis: number) => void
-  /** An externalize message of another node came so long after that. */
-  readonly recordSelfToOtherLatency: (millis: number) => void
   /** The phase and what was collected, live. */
   readonly state: SurveyState
   /** Backlog and answers, live. */
@@ -145,6 +143,9 @@ export class Survey extends Context.Service<Survey, SurveyShape>()("@stellar-ove
 
 /** What a message of a peer leads to, besides what was done already. */
 type Verdict = "accepted" | "ignored" | "invalid"
+
+/** The code of an EXTERNALIZE statement. */
+const EXTERNALIZE = 2
 
 const make = Effect.gen(function*() {
   const { config: overlayConfig, crypto, derived } = yield* LocalNode
@@ -194,11 +195,13 @@ const make = Effect.gen(function*() {
     session.shedSurvey = config.survey === "deny" && state.surveyorId !== self
   }
 
+  const times = new ExternalizeTimes(host.ledger().ledgerSeq)
   let phase = state.phase
   /** After whatever may have begun or ended a phase; the names are of the survey that is over, when it ended. */
   const followPhase = (nonce = state.nonce, surveyorId = state.surveyorId): void => {
     if (state.phase === phase) return
     phase = state.phase
+    if (phase === "COLLECTING") times.clear(host.ledger().ledgerSeq)
     tell({ _tag: "SurveyPhaseChanged", phase, nonce, surveyorId })
   }
 
@@ -295,6 +298,19 @@ const make = Effect.gen(function*() {
     return isForged ? "invalid" : accepted ? "accepted" : "ignored"
   }
 
+  /** The latencies of SCP, while a slice is running; the host's own part shows in its ledger. */
+  const followScp = (messages: ReadonlyArray<StellarMessage>): void => {
+    const now = millis()
+    for (const message of messages) {
+      if (message._tag !== "ScpMessage" || message.statementCode !== EXTERNALIZE) continue
+      const slot = message.slotNumber
+      const lag = slot === undefined || message.nodeId === self ? undefined : times.heard(slot, message.nodeId, now)
+      if (lag !== undefined) state.recordSelfToOtherLatency(lag)
+    }
+    const own = times.closed(host.ledger().ledgerSeq, now)
+    if (own !== undefined) state.recordFirstToSelfLatency(own)
+  }
+
   yield* peers.handle({
     connected: (peer) => {
       shed(peer)
@@ -302,6 +318,7 @@ const make = Effect.gen(function*() {
     },
     disconnected: (peer) => state.recordDroppedPeer(peer),
     received: (peer, messages) => {
+      if (state.phase === "COLLECTING") followScp(messages)
       for (const message of messages) {
         if (!SurveyCrypto.isSurveyMessage(message)) continue
         // What a peer sent before it was dropped for a forgery is worth no more signature checks.
@@ -423,8 +440,6 @@ const make = Effect.gen(function*() {
       return true
     },
     results: () => surveyor.getJsonResults(),
-    recordFirstToSelfLatency: (millis) => state.recordFirstToSelfLatency(millis),
-    recordSelfToOtherLatency: (millis) => state.recordSelfToOtherLatency(millis),
     state,
     surveyor,
     limiter,

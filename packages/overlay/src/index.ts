@@ -117,6 +117,13 @@ export * as DialLimiter from "./protocol/DialLimiter.ts"
 export * as DropReason from "./DropReason.ts"
 
 /**
+ * How far this node and others lag behind the first EXTERNALIZE of a slot: the two latencies that a survey reports.
+ *
+ * @since 0.1.0
+ */
+export * as ExternalizeTimes from "./protocol/ExternalizeTimes.ts"
+
+/**
  * Messages to everyone, once: SCP in full, transactions by advert and demand.
  *
  * @since 0.1.0

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { NodeId } from "../src/wire/NodeId.ts"
+import { scp } from "./protocol/flowFixtures.ts"
 import { ids, peersOf, phases, propagate, report, run, setup, start } from "./surveyWorld.ts"
 
 const nonce = 0xdeadbeef
@@ -250,11 +251,30 @@ describe("a time-sliced survey", () => {
         isTracking = next
         yield* Effect.sleep("10 seconds")
       }
-      A.survey.recordFirstToSelfLatency(250)
-      A.survey.recordSelfToOtherLatency(750)
       A.survey.stopCollecting()
       const { node } = A.survey.state.final!
       assert.strictEqual(node.lostSyncCount, 3)
+    })))
+
+  it.effect("SUR-12 the latencies of SCP are what the messages and the ledger of the host say", () =>
+    run(Effect.gen(function*() {
+      const quorum = new Set<NodeId>()
+      let ledgerSeq = 100
+      const A = yield* start(1, { quorum, ledgerSeq: () => ledgerSeq })
+      const B = yield* start(2, { quorum })
+      yield* B.connect(A)
+      A.survey.startCollecting(1)
+      yield* Effect.sleep("1 second")
+      B.send(A, scp(11, 101)) // the first sign of ledger 101
+      yield* Effect.sleep("250 millis")
+      ledgerSeq = 101
+      B.send(A, scp(11, 101)) // the same again is no latency; the host's ledger is seen now
+      yield* Effect.sleep("500 millis")
+      B.send(A, scp(12, 101))
+      B.send(A, scp(13, 500)) // far ahead
+      yield* Effect.sleep("1 second")
+      A.survey.stopCollecting()
+      const { node } = A.survey.state.final!
       assert.deepStrictEqual([node.p75SCPFirstToSelfLatencyMs, node.p75SCPSelfToOtherLatencyMs], [250, 750])
     })))
 

@@ -36,6 +36,8 @@ export interface NodeOptions {
   /** Whether the host follows consensus; it does unless this says otherwise. */
   readonly isTracking?: () => boolean
   readonly closeMillis?: number
+  /** The last closed ledger of the host; 0 unless this says otherwise. */
+  readonly ledgerSeq?: () => number
 }
 
 const layerHost = (options: NodeOptions) =>
@@ -50,7 +52,8 @@ const layerHost = (options: NodeOptions) =>
         ledger: () => {
           const seconds = clock.currentTimeMillisUnsafe() - World.DEFAULT_START_UNIX_MILLIS
           const trackingIndex = 100 + Math.floor(seconds / closeMillis)
-          return { ...unknownLedger, trackingIndex, isTracking: options.isTracking?.() ?? true }
+          const ledgerSeq = options.ledgerSeq?.() ?? unknownLedger.ledgerSeq
+          return { ...unknownLedger, ledgerSeq, trackingIndex, isTracking: options.isTracking?.() ?? true }
         },
         isInQuorum: (id: NodeId) => options.quorum.has(id)
       }
