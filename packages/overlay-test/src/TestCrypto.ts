@@ -5,6 +5,9 @@
  * Only `randomBytes` differs: the bytes are a function of the seed and of how many were drawn before, which makes keys
  * and nonces repeat from run to run. Never use it for a node on a real network.
  *
+ * What is slow is computed once: verdicts on signatures, agreed secrets and public keys are remembered for all nodes of
+ * the process, which compute the same ones. Every operation is counted all the same.
+ *
  * @since 0.1.0
  */
 import * as NodeOverlayCrypto from "@stellar-overlay/overlay/NodeOverlayCrypto"
@@ -13,6 +16,7 @@ import type { MacKey, Primitives } from "@stellar-overlay/overlay/protocol/Primi
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { remembering } from "./internal/cryptoMemo.ts"
 import { SeededRandom } from "./internal/seededRandom.ts"
 
 /**
@@ -80,6 +84,8 @@ const countMacs = (key: MacKey, counts: MutableCounts): MacKey => ({
   }
 })
 
+const shared = remembering(NodeOverlayCrypto.primitives)
+
 /**
  * Makes seeded, counting primitives for code without a Layer, over `node:crypto` or over another implementation.
  *
@@ -88,7 +94,7 @@ const countMacs = (key: MacKey, counts: MutableCounts): MacKey => ({
  */
 export const make = (
   seed: number | bigint | string,
-  base: Primitives = NodeOverlayCrypto.primitives
+  base: Primitives = shared
 ): CountedCrypto => {
   const counts: MutableCounts = { ...noCounts }
   const random = new SeededRandom(String(seed))

@@ -13,13 +13,30 @@ export class FiberBook {
   private readonly fibers = new Set<AnyFiber>()
   private sweepAt = SWEEP_AT
   private last: AnyFiber | undefined
+  /** The number of the first fiber, and a byte for it and each later one: whether it has entered. */
+  private firstId = -1
+  private entered = new Uint8Array(SWEEP_AT)
 
-  /** Called for every operation, so it must cost next to nothing while one fiber runs. */
+  /**
+   * Called for every operation, so it must cost next to nothing. Fibers are numbered as they are made, and a byte in a
+   * dense array is found sooner than a member of a set of thousands (2 % of a large network's time).
+   */
   note(fiber: AnyFiber): void {
     if (fiber === this.last) return
     this.last = fiber
+    if (this.firstId < 0) this.firstId = fiber.id
+    const index = fiber.id - this.firstId
+    if (this.entered[index] === 1) return
+    if (index >= this.entered.length) this.grow(index)
+    this.entered[index] = 1
     this.fibers.add(fiber)
     if (this.fibers.size >= this.sweepAt) this.sweep()
+  }
+
+  private grow(index: number): void {
+    const entered = new Uint8Array(2 * index)
+    entered.set(this.entered)
+    this.entered = entered
   }
 
   private sweep(): void {

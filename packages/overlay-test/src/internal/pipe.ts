@@ -2,6 +2,7 @@ import { TransportError } from "@stellar-overlay/overlay/Transport"
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import { monotonicMillis } from "./after.ts"
+import { ParkedReader, type Readable } from "./parkedReader.ts"
 import type { SeededRandom } from "./seededRandom.ts"
 import { parkIn, Waiters, wakeAll } from "./waiters.ts"
 
@@ -65,12 +66,13 @@ export class Pipe implements Duct {
   private writerClosed = false
   /** When the end of the stream arrives; undefined while the writing side has not ended. */
   private endsAt: number | undefined
-  private pulling = false
-  private readonly readers = new Waiters()
+  private readonly reader: ParkedReader<Bytes, TransportError>
   private readonly writers = new Waiters()
 
   constructor(options: PipeOptions) {
     this.options = options
+    const now: Readable<Bytes, TransportError>["now"] = options.latencyMillis > 0 ? monotonicMillis : () => 0
+    this.reader = new ParkedReader({ pull: this.pull, now, readableAt: () => this.readableAt() })
   }
 
   /** Bytes written and not yet pulled. */
@@ -82,23 +84,20 @@ export class Pipe implements Duct {
   readonly pull: Effect.Effect<Bytes, TransportError> = Effect.withFiber((fiber) => {
     if (this.readerClosed) return closedHere()
     if (this.broken) return reset()
-    if (this.pulling) return Effect.die(new Error("two fibers pull one connection"))
+    if (this.reader.isWaiting) return Effect.die(new Error("two fibers pull one connection"))
     const now = this.options.latencyMillis > 0 ? monotonicMillis(fiber) : 0
     const bytes = this.corked ? undefined : this.take(now)
     if (bytes !== undefined) return Effect.succeed(bytes)
-    const arrival = this.corked ? undefined : this.segments[0]?.at ?? this.endsAt
-    if (arrival !== undefined && arrival <= now) {
-      return Effect.fail(new TransportError({ kind: "Eof", detail: "ended by the remote" }))
-    }
-    // Whole nanoseconds, rounded up: less than one is no duration, and would be slept for over and over.
-    const wait = arrival === undefined ? undefined : Math.ceil((arrival - now) * 1e6) / 1e6
-    this.pulling = true
-    return Effect.andThen(Effect.onExit(parkIn(this.readers, wait), this.endPull), this.pull)
+    return this.readableAt() > now
+      ? this.reader.park(fiber)
+      : Effect.fail(new TransportError({ kind: "Eof", detail: "ended by the remote" }))
   })
 
-  private readonly endPull = (): Effect.Effect<void> => {
-    this.pulling = false
-    return Effect.void
+  /** When a pull has something to say, an end or a failure included. */
+  private readableAt(): number {
+    if (this.readerClosed || this.broken) return -Infinity
+    if (this.corked) return Infinity
+    return this.segments[0]?.at ?? this.endsAt ?? Infinity
   }
 
   /** Queues all chunks as one unit, then waits for room: an interrupted write is queued in full. */
@@ -117,7 +116,7 @@ export class Pipe implements Duct {
         this.size += bytes.length
         this.options.onWrite(bytes)
       }
-      wakeAll(this.readers)
+      this.reader.attend()
       return this.size > this.options.capacity ? this.awaitRoom() : Effect.void
     })
   }
@@ -139,7 +138,7 @@ export class Pipe implements Duct {
     if (this.endsAt === undefined) {
       const { latencyMillis } = this.options
       this.endsAt = latencyMillis > 0 ? monotonicMillis(fiber) + latencyMillis : 0
-      wakeAll(this.readers)
+      this.reader.attend()
     }
     return Effect.void
   })
@@ -147,7 +146,7 @@ export class Pipe implements Duct {
   /** The reading side goes away; what it left unread breaks the connection. */
   closeReader(): void {
     this.readerClosed = true
-    wakeAll(this.readers)
+    this.reader.attend()
     if (this.size > 0) this.options.onUnread()
   }
 
@@ -162,7 +161,7 @@ export class Pipe implements Duct {
     this.broken = true
     this.segments = []
     this.size = 0
-    wakeAll(this.readers)
+    this.reader.attend()
     wakeAll(this.writers)
   }
 
@@ -173,7 +172,7 @@ export class Pipe implements Duct {
 
   uncork(): void {
     this.corked = false
-    wakeAll(this.readers)
+    this.reader.attend()
   }
 
   /** Takes what has arrived by `now`, `readLimit` bytes at most, splitting the last segment where it must. */

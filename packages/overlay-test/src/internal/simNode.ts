@@ -25,7 +25,6 @@ import type { TimerClock } from "./after.ts"
 import { SimDatabase } from "./simDatabase.ts"
 import type { ActiveFault } from "./simFaults.ts"
 import type { SimMachine } from "./simMachine.ts"
-import { rememberVerdicts } from "./verifyMemo.ts"
 
 export const MAX_EVENTS = 4_096
 export const MAX_LEDGERS = 1_024
@@ -200,7 +199,7 @@ export class ClusterNode implements SimNode {
       this.starts++
       this.machine.boot()
       this.become("starting")
-      const primitives = rememberVerdicts(TestCrypto.make(`${this.name}/${this.starts}/ledger`).primitives)
+      const { primitives } = TestCrypto.make(`${this.name}/${this.starts}/ledger`)
       const { ledger, node } = yield* this.boot(life, primitives).pipe(
         Scope.provide(life.scope),
         this.machine.run,

@@ -1,10 +1,11 @@
 import { TransportError } from "@stellar-overlay/overlay/Transport"
 import * as Effect from "effect/Effect"
 import type { TimerClock } from "./after.ts"
+import { ParkedReader, type Timer } from "./parkedReader.ts"
 import { type Bytes, closedHere, type Duct, reset } from "./pipe.ts"
 import type { Lane, Limit } from "./simLane.ts"
 import { type Draws, FrameTransit } from "./simTransit.ts"
-import { parkIn, type Timer, Waiters, wakeAll } from "./waiters.ts"
+import { parkIn, Waiters, wakeAll } from "./waiters.ts"
 
 /** Bytes under way, and the millisecond at which they arrive; `alone` where a pull may not give more than them. */
 interface Segment {
@@ -63,16 +64,20 @@ export class SimPipe implements Duct {
   private finned = false
   /** While shut: bytes, and whether the end, that had come before. */
   private passable: { bytes: number; end: boolean } | undefined
-  private pulling = false
   private lineFree = 0
   private lastArrival = 0
   private readFree = 0
-  private readonly readers = new Waiters()
+  private readonly reader: ParkedReader<Bytes, TransportError>
   private readonly writers = new Waiters()
 
   constructor(options: SimPipeOptions) {
     this.options = options
     this.transit = new FrameTransit(options.draws)
+    this.reader = new ParkedReader({
+      pull: this.pull,
+      now: () => this.now,
+      readableAt: () => this.readableAt()
+    }, (_, millis, fire) => options.clock.afterUnsafe(millis, fire))
     this.laneChanged()
   }
 
@@ -115,39 +120,31 @@ export class SimPipe implements Duct {
     }
     // Only a fault about frames holds any back.
     if (lane.strikes.length === 0 && !this.transit.isIdle) this.enqueue(this.transit.flush(), this.now)
-    wakeAll(this.readers)
+    this.reader.attend()
     wakeAll(this.writers)
   }
 
-  readonly pull: Effect.Effect<Bytes, TransportError> = Effect.suspend(() => {
+  readonly pull: Effect.Effect<Bytes, TransportError> = Effect.withFiber((fiber) => {
     if (this.readerClosed) return closedHere()
     if (this.readerBroken) return reset()
-    if (this.pulling) return Effect.die(new Error("two fibers pull one connection"))
+    if (this.reader.isWaiting) return Effect.die(new Error("two fibers pull one connection"))
     const now = this.now
     const bytes = this.corked || this.readFree > now ? undefined : this.take(now)
     if (bytes !== undefined) return Effect.succeed(bytes)
-    let wait: number | undefined
-    if (!this.corked && !this.lost) {
-      const next = this.nextArrival()
-      if (next !== undefined) {
-        const due = Math.max(next, this.readFree)
-        if (due <= now) {
-          if (this.cutOff) {
-            this.options.onCut()
-            return reset()
-          }
-          return Effect.fail(new TransportError({ kind: "Eof", detail: "ended by the remote" }))
-        }
-        wait = Math.ceil((due - now) * 1e6) / 1e6
-      }
+    if (this.readableAt() > now) return this.reader.park(fiber)
+    if (this.cutOff) {
+      this.options.onCut()
+      return reset()
     }
-    this.pulling = true
-    return Effect.andThen(Effect.onExit(parkIn(this.readers, wait, this.timer), this.endPull), this.pull)
+    return Effect.fail(new TransportError({ kind: "Eof", detail: "ended by the remote" }))
   })
 
-  private readonly endPull = (): Effect.Effect<void> => {
-    this.pulling = false
-    return Effect.void
+  /** When a pull has something to say, an end or a failure included. */
+  private readableAt(): number {
+    if (this.readerClosed || this.readerBroken) return -Infinity
+    if (this.corked || this.lost) return Infinity
+    const next = this.nextArrival()
+    return next === undefined ? Infinity : Math.max(next, this.readFree)
   }
 
   /** When there is next something to pull, the end included, as far as is known. */
@@ -175,7 +172,7 @@ export class SimPipe implements Duct {
         written += chunk.length
         this.send(chunk, now)
       }
-      wakeAll(this.readers)
+      this.reader.attend()
       if (lane.slowWriter !== undefined && this.lineFree > now) {
         lane.slowWriter.fault.fire(lane.where)
         const pause = Math.ceil((this.lineFree - now) * 1e6) / 1e6
@@ -279,12 +276,12 @@ export class SimPipe implements Duct {
     if (this.isShut && !this.lost) this.fireShut()
     this.finned = byNetwork
     this.endsAt = Math.max(this.now + this.options.lane.steadyDelayMillis, this.lastArrival)
-    wakeAll(this.readers)
+    this.reader.attend()
   }
 
   closeReader(): void {
     this.readerClosed = true
-    wakeAll(this.readers)
+    this.reader.attend()
     if (this.size > 0 && !this.lost && !(this.isShut && (this.passable?.bytes ?? 0) === 0)) this.options.onUnread()
   }
 
@@ -303,7 +300,7 @@ export class SimPipe implements Duct {
     this.readerBroken = true
     this.segments = []
     this.size = 0
-    wakeAll(this.readers)
+    this.reader.attend()
   }
 
   /** The writing side fails. */
@@ -316,7 +313,7 @@ export class SimPipe implements Duct {
   lose(): void {
     this.lost = true
     this.passable = { bytes: 0, end: false }
-    wakeAll(this.readers)
+    this.reader.attend()
   }
 
   get isLost(): boolean {
@@ -329,7 +326,7 @@ export class SimPipe implements Duct {
 
   uncork(): void {
     this.corked = false
-    wakeAll(this.readers)
+    this.reader.attend()
   }
 
   /** Takes what has arrived by `now`, as far as it may be read. */

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import type * as Scheduler from "effect/Scheduler"
 import { after } from "./after.ts"
+import type { Timer } from "./parkedReader.ts"
 
 /** A suspended fiber. Its own scheduler wakes it, so that a world decides the order and stacks do not grow. */
 export interface Waiter {
@@ -10,9 +10,6 @@ export interface Waiter {
 }
 
 const noop = () => {}
-
-/** Calls back once, after so many milliseconds; the function returned takes that back. */
-export type Timer = (fiber: Fiber.Fiber<unknown, unknown>, millis: number, fire: () => void) => () => void
 
 /** Suspended fibers, and how many times they were called. */
 export class Waiters extends Set<Waiter> {

@@ -213,12 +213,15 @@ export class PeerAddress implements Equal.Equal {
   readonly kind: AddressKind
   /** The text of the address, for use as a map key. */
   readonly key: string
+  /** The IP address as a number, for what is asked again and again; -1 for anything else than IPv4. */
+  private readonly ipv4: number
 
   private constructor({ host, kind }: Host, port: number) {
     this.host = host
     this.port = port
     this.kind = kind
     this.key = kind === "ipv6" ? `[${host}]:${port}` : `${host}:${port}`
+    this.ipv4 = kind === "ipv4" ? readUint32(parseIpv4(host)!, 0) : -1 // an IPv4 host has been parsed before
   }
 
   /**
@@ -298,14 +301,16 @@ export class PeerAddress implements Equal.Equal {
 
   /** The IP address as 4 or 16 bytes, undefined for a name. A fresh array. */
   get ipBytes(): Uint8Array | undefined {
-    return this.kind === "ipv4" ? parseIpv4(this.host) : this.kind === "ipv6" ? parseIpv6(this.host) : undefined
+    if (this.ipv4 < 0) return this.kind === "ipv6" ? parseIpv6(this.host) : undefined
+    const ip = new Uint8Array(4)
+    writeUint32(ip, 0, this.ipv4)
+    return ip
   }
 
   /** Core's private ranges and no others: 10/8, 172.16/12, 192.168/16. Loopback is not private. */
   get isPrivate(): boolean {
-    const ip = this.ipBytes
-    if (ip === undefined || ip.length !== 4) return false
-    return ip[0] === 10 || (ip[0] === 172 && ip[1]! >> 4 === 1) || (ip[0] === 192 && ip[1] === 168)
+    const { ipv4 } = this
+    return ipv4 >= 0 && (ipv4 >>> 24 === 10 || ipv4 >>> 20 === 0xac1 || ipv4 >>> 16 === 0xc0a8)
   }
 
   /** 127/8 or ::1. The name "localhost" is a name like any other. */
@@ -321,11 +326,10 @@ export class PeerAddress implements Equal.Equal {
    * Stricter than core, which refuses the private ranges and 127.0.0.1 only.
    */
   get isRoutable(): boolean {
+    const { ipv4 } = this
+    if (ipv4 >= 0) return !unroutableIpv4.some(([network, mask]) => ((ipv4 & mask) >>> 0) === network)
     const ip = this.ipBytes
-    if (ip === undefined) return false
-    if (ip.length === 16) return isRoutableIpv6(ip)
-    const address = readUint32(ip, 0)
-    return !unroutableIpv4.some(([network, mask]) => ((address & mask) >>> 0) === network)
+    return ip !== undefined && isRoutableIpv6(ip)
   }
 
   /** The group that likely has one owner, for diversity rules: IPv4 /16, IPv6 /32; a name is its own group. */
