@@ -7,6 +7,8 @@ import type { actor as Swarm } from "./actors/swarm.ts"
 import { alternate, type Benchmark, type Effort, figure, type Report, type Verdict } from "./harness.ts"
 import { spawn, withChildren } from "./processes.ts"
 
+/** As the workers of campaigns run (`packages/overlay-cli/src/sim/workers.ts`). */
+const asCampaigns = "--max-semi-space-size=64"
 const BUDGET = 100_000
 const WORLDS_BUDGET = 3
 const REAL_TIME_BUDGET = 3
@@ -43,7 +45,7 @@ const deliveries = async ({ millis, rounds }: Effort): Promise<Report> => {
 }
 
 const worlds = async ({ millis, rounds }: Effort): Promise<Report> => {
-  const child = spawn<typeof Swarm>("swarm")
+  const child = spawn<typeof Swarm>("swarm", [asCampaigns])
   return withChildren([child], async () => {
     const { call } = await child
     const count = millis < 100 ? 2 : 10
@@ -85,7 +87,7 @@ const networks = async (): Promise<Report> => {
   const verdicts: Array<Verdict> = []
   const data: Array<unknown> = []
   for (const nodes of sizes) {
-    const child = spawn<typeof Swarm>("swarm", ["--max-old-space-size=4096"])
+    const child = spawn<typeof Swarm>("swarm", [asCampaigns, "--max-old-space-size=4096"])
     const measured = await withChildren([child], async () => (await child).call.network(nodes, 60, 1))
     const of = (name: string): number => measured[name] ?? 0
     rows.push([

@@ -236,8 +236,9 @@ export const make = Effect.fnUntraced(function*(
   const history: Array<ClosedLedger> = []
   const closed = yield* PubSub.sliding<ClosedLedger>(MAX_HISTORY)
   yield* Effect.addFinalizer(() => PubSub.shutdown(closed))
-  /** Opened when the node's next deadline may have become earlier. */
-  const changed = Latch.makeUnsafe(false)
+  /** When the node wakes by itself, and what is opened when that is too late. */
+  let wakesAt = -Infinity
+  const sooner = Latch.makeUnsafe(false)
   let say: ((message: StellarMessage) => unknown) | undefined
 
   /** Says what the node has to say, and tells what it closed. */
@@ -248,7 +249,8 @@ export const make = Effect.fnUntraced(function*(
       if (history.length > MAX_HISTORY) history.shift()
       PubSub.publishUnsafe(closed, ledger)
     }
-    changed.openUnsafe()
+    // Most of what is heard puts deadlines off: then the node wakes once for nothing, and not for every message.
+    if (node.nextDeadline < wakesAt) sooner.openUnsafe()
   }
 
   const settled = <A>(act: () => A): Effect.Effect<A> =>
@@ -260,12 +262,13 @@ export const make = Effect.fnUntraced(function*(
 
   yield* Effect.gen(function*() {
     while (true) {
-      changed.closeUnsafe()
+      wakesAt = -Infinity
       node.tick(moment())
       settle()
-      changed.closeUnsafe()
-      const wait = Math.max(1, Math.ceil(node.nextDeadline - moment().millis))
-      yield* Number.isFinite(wait) ? Effect.raceFirst(Effect.sleep(wait), changed.await) : changed.await
+      sooner.closeUnsafe()
+      wakesAt = node.nextDeadline
+      const wait = Math.max(1, Math.ceil(wakesAt - moment().millis))
+      yield* Number.isFinite(wait) ? Effect.raceFirst(Effect.sleep(wait), sooner.await) : sooner.await
     }
   }).pipe(Effect.forkScoped)
 

@@ -19,6 +19,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as Net from "node:net"
+import { onScopeEnd } from "./internal/onScopeEnd.ts"
 import { type Connection, type Listener, Transport, TransportError } from "./Transport.ts"
 import { PeerAddress } from "./wire/PeerAddress.ts"
 
@@ -251,7 +252,7 @@ const listenWith = (options: Options): Transport["Service"]["listen"] =>
         lastError = ""
         const { remoteAddress, remotePort } = raw
         if (remoteAddress === undefined) return Effect.sync(() => raw.destroy())
-        return Effect.acquireRelease(Effect.void, () => flushAndClose(raw, flushMillis)).pipe(
+        return onScopeEnd(flushAndClose(raw, flushMillis)).pipe(
           Effect.andThen(connectionOf(raw, PeerAddress.make(remoteAddress, remotePort ?? 0))),
           Effect.flatMap(handler),
           Effect.catchTag("TransportError", () => Effect.void),

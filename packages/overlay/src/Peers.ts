@@ -145,6 +145,7 @@ const hostOf = (address: PeerAddress): string => (address.kind === "ipv6" ? addr
 type Open = (options: Peer.PeerOptions) => Effect.Effect<Peer.Peer, PeerDropped, LocalNode | Transport | Scope.Scope>
 
 const make = Effect.gen(function*() {
+  /** What connections live in, whoever opened them: dials are forked into it as well. */
   const context = yield* Effect.context<LocalNode | Transport>()
   const { config, derived, handshake } = yield* LocalNode
   const options = yield* PeersConfig
@@ -405,7 +406,7 @@ const make = Effect.gen(function*() {
         metrics.count("stellar_overlay_inbound_reject_total")
         publishDrop(connection.remote, "acceptor", entry)
         return Effect.void
-      }).pipe(Effect.uninterruptible, Effect.provideContext(context)),
+      }).pipe(Effect.uninterruptible, Effect.updateContext(() => context)),
     handle: (handler, options) => live.register(handler, options?.first),
     drop: (id, reason) => {
       const entry = registry.get(id)

@@ -19,9 +19,8 @@ const serve = <R>(
   connection: LinkEnd,
   handler: (connection: Connection) => Effect.Effect<void, never, R | Scope.Scope>
 ) =>
-  Effect.acquireRelease(Effect.succeed(connection), () => connection.close).pipe(
-    Effect.flatMap(handler),
-    Effect.scoped,
+  Effect.scoped(handler(connection)).pipe(
+    Effect.ensuring(connection.close),
     Effect.ignoreCause({ log: "Error", message: "connection handler failed" })
   )
 

@@ -1,6 +1,6 @@
 /**
- * The XDR a toy ledger makes, written byte by byte: quorum sets, values, transaction sets and SCP statements. What is
- * read back goes through stellar-base.
+ * The XDR a toy ledger makes, written byte by byte: quorum sets, values, transaction sets and SCP statements. Statements
+ * are read back the same way, sets through stellar-base.
  */
 import { ENVELOPE_TYPE_SCP } from "@stellar-overlay/overlay/protocol/ScpSignature"
 import type { NodeId } from "@stellar-overlay/overlay/wire/NodeId"
@@ -139,30 +139,37 @@ export const scpMessage = (
   return ScpMessage.make({ envelope: concat(statement, opaque(signature)) })
 }
 
-/** Reads a statement as one of a toy ledger; of another's statements what there is no room for is left out. */
+/** Where the pledges of a statement begin: after its type, node, slot and kind. PREPARE begins with its quorum set. */
+const PLEDGES = 52
+const PREPARE_BALLOT = PLEDGES + 32
+
+const readUint32 = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+
+const readBallot = (bytes: Uint8Array, at: number): Ballot => {
+  const value = at + 8
+  return { counter: readUint32(bytes, at), value: bytes.slice(value, value + readUint32(bytes, at + 4)) }
+}
+
+/**
+ * Reads a statement as one of a toy ledger; of another's statements what there is no room for is left out. By offset, as
+ * every node reads every statement: a valid message has the bytes that are read here.
+ */
 export const pledgeOf = (message: ScpMessage): Pledge | undefined => {
-  const pledges = message.xdr.envelope().statement().pledges()
-  switch (message.statementType) {
+  const { bytes, statementType: kind } = message
+  switch (kind) {
     case "NOMINATE": {
       const [value] = message.values
-      return value === undefined ? undefined : { kind: "NOMINATE", value }
+      return value === undefined ? undefined : { kind, value: value.slice() }
     }
     case "PREPARE": {
-      const prepare = pledges.prepare()
-      const prepared = prepare.prepared()
-      return {
-        kind: "PREPARE",
-        ballot: { counter: prepare.ballot().counter(), value: prepare.ballot().value() },
-        prepared: prepared ? { counter: prepared.counter(), value: prepared.value() } : undefined
-      }
+      const ballot = readBallot(bytes, PREPARE_BALLOT)
+      const prepared = PREPARE_BALLOT + 8 + (ballot.value.length + 3 & ~3)
+      const isPrepared = readUint32(bytes, prepared) === 1
+      return { kind, ballot, prepared: isPrepared ? readBallot(bytes, prepared + 4) : undefined }
     }
-    case "CONFIRM": {
-      const ballot = pledges.confirm().ballot()
-      return { kind: "CONFIRM", ballot: { counter: ballot.counter(), value: ballot.value() } }
-    }
-    case "EXTERNALIZE": {
-      const ballot = pledges.externalize().commit()
-      return { kind: "EXTERNALIZE", ballot: { counter: ballot.counter(), value: ballot.value() } }
-    }
+    case "CONFIRM":
+    case "EXTERNALIZE":
+      return { kind, ballot: readBallot(bytes, PLEDGES) }
   }
 }

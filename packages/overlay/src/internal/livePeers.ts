@@ -12,6 +12,7 @@ import type { Peer } from "../Peer.ts"
 import type { PeerHandler } from "../Peers.ts"
 import type { Lane } from "../protocol/Inbox.ts"
 import type { Entry } from "../protocol/PeerRegistry.ts"
+import { onScopeEnd } from "./onScopeEnd.ts"
 
 /** How long the handlers of a peer that is gone may take for what it sent before. */
 const DRAIN_MILLIS = 5000
@@ -60,17 +61,15 @@ export class LivePeers {
 
   /** Announces a peer, and its end when the scope closes. */
   begin(entry: Entry, peer: Peer): Effect.Effect<void, never, Scope.Scope> {
-    return Effect.acquireRelease(
-      Effect.suspend(() => {
-        // A former connection with the node may still be delivering: for the handlers it is over now.
-        const former = [...this.#live].filter(([, other]) => other.id === peer.id)
-        return Effect.forEach(former, ([other, gone]) => this.#finish(other, gone), { discard: true }).pipe(
-          Effect.andThen(Effect.sync(() => this.#live.set(entry, peer))),
-          Effect.andThen(this.#tellAll(peer, (handler) => handler.connected?.(peer)))
-        )
-      }),
-      () => this.#finish(entry, peer)
-    )
+    return Effect.uninterruptible(Effect.suspend(() => {
+      // A former connection with the node may still be delivering: for the handlers it is over now.
+      const former = [...this.#live].filter(([, other]) => other.id === peer.id)
+      return Effect.forEach(former, ([other, gone]) => this.#finish(other, gone), { discard: true }).pipe(
+        Effect.andThen(Effect.sync(() => this.#live.set(entry, peer))),
+        Effect.andThen(this.#tellAll(peer, (handler) => handler.connected?.(peer))),
+        Effect.andThen(onScopeEnd(this.#finish(entry, peer)))
+      )
+    }))
   }
 
   #finish(entry: Entry, peer: Peer): Effect.Effect<void> {

@@ -32,6 +32,9 @@ const handshakePlaces = ["initiator", "acceptor"].map((role) => ({
   histogram: placeOf("stellar_overlay_handshake_seconds", [role])
 }))
 
+/** What a source that ends has counted: written, folded and done with in one step, so that one serves all. */
+const last = new Sums()
+
 export class Registry implements Shape {
   readonly #millis: () => number
   readonly #histograms = makeHistograms()
@@ -63,7 +66,7 @@ export class Registry implements Shape {
     this.#sources.add(added)
     return () => {
       if (!this.#sources.delete(added)) return
-      const last = new Sums()
+      last.values.fill(0)
       added(last)
       for (let i = 0; i < last.values.length; i++) if (isCounter[i]!) this.#totals.values[i]! += last.values[i]!
     }

@@ -307,6 +307,12 @@ export class PeerAddress implements Equal.Equal {
     return ip
   }
 
+  /** Writes what `ipBytes` gives; nothing for a name. */
+  writeIp(bytes: Uint8Array, at: number): void {
+    if (this.ipv4 >= 0) writeUint32(bytes, at, this.ipv4)
+    else bytes.set(this.ipBytes ?? [], at)
+  }
+
   /** Core's private ranges and no others: 10/8, 172.16/12, 192.168/16. Loopback is not private. */
   get isPrivate(): boolean {
     const { ipv4 } = this
@@ -412,12 +418,34 @@ export const readEntry = (bytes: Uint8Array, at: number): PeerAddressEntry | und
  * @since 0.1.0
  */
 export const encodeEntry = (address: PeerAddress, numFailures = 0): Uint8Array | undefined => {
-  const ip = address.ipBytes
-  if (ip === undefined) return undefined
-  const out = new Uint8Array(ip.length + 12)
-  writeUint32(out, 0, ip.length === 4 ? 0 : 1)
-  out.set(ip, 4)
-  writeUint32(out, ip.length + 4, address.port)
-  writeUint32(out, ip.length + 8, numFailures)
+  const length = entryLength(address)
+  if (length === undefined) return undefined
+  const out = new Uint8Array(length)
+  writeEntry(out, 0, address, numFailures)
   return out
+}
+
+/**
+ * The bytes that an address takes as an entry of PEERS; undefined for a name, which has no wire form.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const entryLength = ({ kind }: PeerAddress): number | undefined =>
+  kind === "ipv4" ? 16 : kind === "ipv6" ? 28 : undefined
+
+/**
+ * Writes the entry of an IP address into zeroed bytes that have room for it, and gives the offset after it.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const writeEntry = (bytes: Uint8Array, at: number, address: PeerAddress, numFailures = 0): number => {
+  const isIpv4 = address.kind === "ipv4"
+  const portAt = at + (isIpv4 ? 8 : 20)
+  writeUint32(bytes, at, isIpv4 ? 0 : 1)
+  address.writeIp(bytes, at + 4)
+  writeUint32(bytes, portAt, address.port)
+  writeUint32(bytes, portAt + 4, numFailures)
+  return portAt + 8
 }

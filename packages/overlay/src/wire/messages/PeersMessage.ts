@@ -6,10 +6,10 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import { concat, readUint32, toHex, writeUint32 } from "../../internal/bytes.ts"
+import { readUint32, toHex, writeUint32 } from "../../internal/bytes.ts"
 import * as F from "../../internal/xdrFields.ts"
 import { MessageType } from "../MessageType.ts"
-import { encodeEntry, PeerAddress, type PeerAddressEntry, readEntry } from "../PeerAddress.ts"
+import { entryLength, PeerAddress, type PeerAddressEntry, readEntry, writeEntry } from "../PeerAddress.ts"
 import { Base, type Json } from "./Base.ts"
 
 /**
@@ -38,14 +38,17 @@ export class Peers extends Base {
   static make(options: { readonly addresses: ReadonlyArray<PeerAddress> }): Peers {
     const count = options.addresses.length
     if (count > MAX_PEERS) throw new RangeError(`at most ${MAX_PEERS} addresses, not ${count}`)
-    const parts = [F.start(MessageType.Peers, 4)]
-    writeUint32(parts[0]!, 4, count)
+    let length = 4
     for (const address of options.addresses) {
-      const entry = encodeEntry(address)
+      const entry = entryLength(address)
       if (entry === undefined) throw new RangeError(`a host name has no place in PEERS: ${address}`)
-      parts.push(entry)
+      length += entry
     }
-    return new Peers(concat(parts))
+    const bytes = F.start(MessageType.Peers, length)
+    writeUint32(bytes, 4, count)
+    let at = 8
+    for (const address of options.addresses) at = writeEntry(bytes, at, address)
+    return new Peers(bytes)
   }
 
   /** The number of entries. */
