@@ -79,6 +79,10 @@ export class ToySlot {
       ballot: this.#candidate(pledge.ballot),
       prepared: prepared && this.#candidate(prepared)
     })
+    if (this.#values.size > 1) this.#forgetUnused()
+  }
+
+  #forgetUnused(): void {
     const used = new Set<string>()
     for (const { ballot, prepared } of this.#said.values()) used.add(ballot.value).add(prepared?.value ?? ballot.value)
     for (const kept of [this.#lock, this.#valid]) if (kept !== undefined) used.add(kept.value)
@@ -148,7 +152,7 @@ export class ToySlot {
 
   #candidate({ counter, value }: Ballot): Candidate {
     const name = hex(value)
-    this.#values.set(name, new Uint8Array(value))
+    if (!this.#values.has(name)) this.#values.set(name, new Uint8Array(value))
     return { counter, value: name }
   }
 
