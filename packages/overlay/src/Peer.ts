@@ -16,13 +16,12 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as DropReason from "./DropReason.ts"
-import { PeerRuntime, readNow, run } from "./internal/peerRuntime.ts"
+import { PeerRuntime, readNow } from "./internal/peerRuntime.ts"
 import { sampled, traced } from "./internal/tracing.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { PeerDropped } from "./OverlayError.ts"
@@ -272,22 +271,22 @@ const authenticate = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const publish = yield* OverlayEvents.publisher
   const metrics = yield* OverlayMetrics
-  const session = makeSession(yield* LocalNode, connection.remote, role, options, clock, metrics.timers)
-  // Before the fork, so that it goes when the connection's last byte is written.
+  const local = yield* LocalNode
+  const context = yield* Effect.context<never>()
+  const session = makeSession(local, connection.remote, role, options, clock, metrics.timers)
+  // Before the connection starts, so that it goes when the connection's last byte is written.
   yield* Effect.acquireRelease(Effect.sync(() => metrics.addSession(session)), (remove) => Effect.sync(remove))
-  const runtime = new PeerRuntime(session, connection, clock, (event) => {
-    if (event._tag === "PeerDropped") metrics.count("stellar_overlay_drops_total", event.reason._tag)
-    publish(event)
+  const runtime = new PeerRuntime(session, connection, {
+    clock,
+    context,
+    deadlines: local.deadlines,
+    publish: (event) => {
+      if (event._tag === "PeerDropped") metrics.count("stellar_overlay_drops_total", event.reason._tag)
+      publish(event)
+    }
   })
   options.onSession?.(session, (reason) => runtime.drop(reason))
-  const fiber = yield* Effect.forkScoped(run(runtime), { startImmediately: true })
-  // Runs before the fork's own finalizer, so that there still is somebody to flush the goodbye.
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      runtime.drop(DropReason.make("Shutdown"))
-      return Fiber.await(fiber)
-    })
-  )
+  yield* Effect.acquireRelease(Effect.sync(() => runtime.start()), () => runtime.close)
   yield* runtime.settled.await
   const { dropReason, remote } = session
   if (dropReason !== undefined || remote === undefined) {
@@ -362,7 +361,6 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
   /** Messages of a lane, or of both. Made when asked for: most peers are read by one stream, most of the time. */
   const receive = (lane: Lane | undefined): Peer["messages"] =>
     Stream.suspend(() => {
-      const arrival = runtime.inbox[lane ?? "any"]
       const { timers } = session.options
       let current: Batch | undefined
       let takenAt = 0
@@ -388,9 +386,7 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
         current = take(settle())
         if (current !== undefined) return Effect.succeed(current.messages)
         if (session.dropReason !== undefined) return session.dropReason._tag === "Shutdown" ? Cause.done() : failure
-        // In the step that found nothing: what comes before the next one must find the gate closed, to open it.
-        arrival.close()
-        return Effect.andThen(arrival.await, pull)
+        return Effect.andThen(runtime.untilBatch(lane ?? "any"), pull)
       })
       return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settle))
     })
