@@ -21,6 +21,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as DropReason from "./DropReason.ts"
+import type { BatchHandler, Delivery } from "./internal/delivery.ts"
 import { PeerRuntime, readNow } from "./internal/peerRuntime.ts"
 import { sampled, traced } from "./internal/tracing.ts"
 import { LocalNode } from "./LocalNode.ts"
@@ -65,6 +66,15 @@ export interface Peer {
    * may wait without holding up the rest. Use these or `messages`.
    */
   readonly lanes: { readonly [lane in Lane]: Stream.Stream<StellarMessage, PeerDropped> }
+  /**
+   * As `lanes`, without a fiber that waits: calls a function with each batch, from now on. Use it, `lanes` or `messages`.
+   *
+   * @internal
+   */
+  readonly deliver: (
+    handle: BatchHandler,
+    blame: (cause: Cause.Cause<never>) => Effect.Effect<void>
+  ) => Delivery
   /**
    * Hands a message over and waits while more is queued for the peer than it takes, so that a fast sender becomes as
    * slow as its receiver.
@@ -358,6 +368,15 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     )
   })
 
+  /** A batch that was taken then was handled. Gives the time. */
+  const settle = (batch: Batch, takenAt: number): number => {
+    const now = runtime.now()
+    session.options.timers?.handling.batch(batch.messages, now.millis - takenAt)
+    session.settle(batch, now)
+    runtime.after()
+    return now.millis
+  }
+
   /** Messages of a lane, or of both. Made when asked for: most peers are read by one stream, most of the time. */
   const receive = (lane: Lane | undefined): Peer["messages"] =>
     Stream.suspend(() => {
@@ -365,14 +384,10 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
       let current: Batch | undefined
       let takenAt = 0
       /** Gives the time if it had to look, else -1. */
-      const settle = (): number => {
-        if (current === undefined) return -1
-        const now = runtime.now()
-        timers?.handling.batch(current.messages, now.millis - takenAt)
-        session.settle(current, now)
+      const settleCurrent = (): number => {
+        const batch = current
         current = undefined
-        runtime.after()
-        return now.millis
+        return batch === undefined ? -1 : settle(batch, takenAt)
       }
       const take = (settledAt: number): Batch | undefined => {
         const batch = session.takeBatch(lane)
@@ -383,12 +398,12 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
         return batch
       }
       const pull: Pull.Pull<NonEmptyReadonlyArray<StellarMessage>, PeerDropped> = Effect.suspend(() => {
-        current = take(settle())
+        current = take(settleCurrent())
         if (current !== undefined) return Effect.succeed(current.messages)
         if (session.dropReason !== undefined) return session.dropReason._tag === "Shutdown" ? Cause.done() : failure
         return Effect.andThen(runtime.untilBatch(lane ?? "any"), pull)
       })
-      return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settle))
+      return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settleCurrent))
     })
 
   return {
@@ -402,6 +417,7 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     get lanes() {
       return { urgent: receive("urgent"), bulk: receive("bulk") }
     },
+    deliver: (handle, blame) => runtime.deliver(settle, handle, blame),
     stats: session.stats,
     session,
     offer,

@@ -21,12 +21,13 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as DropReason from "../DropReason.ts"
 import type { OverlayEvent } from "../OverlayEvents.ts"
-import type { Lane } from "../protocol/Inbox.ts"
+import type { Batch, Lane } from "../protocol/Inbox.ts"
 import type { Now } from "../protocol/Primitives.ts"
 import type { Session, SessionEvent } from "../protocol/Session.ts"
 import type { Connection, TransportError } from "../Transport.ts"
 import * as NodeId from "../wire/NodeId.ts"
 import { type Deadlines, NOWHERE, type Sleeper } from "./deadlines.ts"
+import { type BatchHandler, Delivery } from "./delivery.ts"
 import { Gate } from "./gate.ts"
 
 /** How long a dropped peer may take what is still queued for it; core closes the socket 5 s after a drop. */
@@ -92,6 +93,7 @@ export class PeerRuntime implements Sleeper {
   private reader: Fiber.Fiber<void> | undefined
   private writer: Fiber.Fiber<void> | undefined
   private isWriting = false
+  private delivery: Delivery | undefined
   /** Whether what was just read is being handled, by the consumer above all. */
   private delivering = false
   wakeAt = 0
@@ -150,6 +152,20 @@ export class PeerRuntime implements Sleeper {
     return arrival.await
   }
 
+  /** Hands batches to a function from now on. */
+  deliver(
+    settle: (batch: Batch, takenAt: number) => void,
+    handle: BatchHandler,
+    blame: (cause: Cause.Cause<never>) => Effect.Effect<void>
+  ): Delivery {
+    const { session } = this
+    const millis = () => this.now().millis
+    const delivery = new Delivery({ session, settle, millis, fork: (effect) => this.fork(effect) }, handle, blame)
+    this.delivery = delivery
+    delivery.pump()
+    return delivery
+  }
+
   /** Whatever went into the session: lets everybody know what came out. */
   after(): void {
     const { session } = this
@@ -161,6 +177,7 @@ export class PeerRuntime implements Sleeper {
     if (urgent) this.arrivals.urgent?.open()
     if (bulk) this.arrivals.bulk?.open()
     if (urgent || bulk) this.arrivals.any?.open()
+    this.delivery?.pump()
     if (ended || session.canRead) this.readable.open()
     if (ended || !session.isCongested) this.relief.open()
     if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriter()
