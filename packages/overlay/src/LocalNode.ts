@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Deadlines from "./internal/deadlines.ts"
 import { NodeIdentity } from "./NodeIdentity.ts"
 import * as Config from "./OverlayConfig.ts"
 import { OverlayCrypto } from "./OverlayCrypto.ts"
@@ -30,6 +31,8 @@ export class LocalNode extends Context.Service<LocalNode, {
   /** The one Curve25519 key pair of the process and what is signed with it (protocol.md 2.2). */
   readonly auth: PeerAuth
   readonly crypto: Primitives
+  /** What wakes its connections when something is due. */
+  readonly deadlines: Deadlines.Deadlines
 }>()("@stellar-overlay/overlay/LocalNode") {
   /**
    * Puts configuration, identity and cryptography together.
@@ -61,7 +64,8 @@ export class LocalNode extends Context.Service<LocalNode, {
             maxFutureSeconds: config.maxCertificateSeconds,
             sharedKeyCacheSize: config.sharedKeyCacheSize
           }),
-          crypto
+          crypto,
+          deadlines: yield* Deadlines.make
         })
       })
     )

@@ -16,13 +16,14 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as DropReason from "./DropReason.ts"
-import { PeerRuntime, readNow, run } from "./internal/peerRuntime.ts"
+import type { BatchHandler, Delivery } from "./internal/delivery.ts"
+import { untilScopeEnd } from "./internal/onScopeEnd.ts"
+import { PeerRuntime, readNow } from "./internal/peerRuntime.ts"
 import { sampled, traced } from "./internal/tracing.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { PeerDropped } from "./OverlayError.ts"
@@ -66,6 +67,15 @@ export interface Peer {
    * may wait without holding up the rest. Use these or `messages`.
    */
   readonly lanes: { readonly [lane in Lane]: Stream.Stream<StellarMessage, PeerDropped> }
+  /**
+   * As `lanes`, without a fiber that waits: calls a function with each batch, from now on. Use it, `lanes` or `messages`.
+   *
+   * @internal
+   */
+  readonly deliver: (
+    handle: BatchHandler,
+    blame: (cause: Cause.Cause<never>) => Effect.Effect<void>
+  ) => Delivery
   /**
    * Hands a message over and waits while more is queued for the peer than it takes, so that a fast sender becomes as
    * slow as its receiver.
@@ -272,22 +282,25 @@ const authenticate = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const publish = yield* OverlayEvents.publisher
   const metrics = yield* OverlayMetrics
-  const session = makeSession(yield* LocalNode, connection.remote, role, options, clock, metrics.timers)
-  // Before the fork, so that it goes when the connection's last byte is written.
-  yield* Effect.acquireRelease(Effect.sync(() => metrics.addSession(session)), (remove) => Effect.sync(remove))
-  const runtime = new PeerRuntime(session, connection, clock, (event) => {
-    if (event._tag === "PeerDropped") metrics.count("stellar_overlay_drops_total", event.reason._tag)
-    publish(event)
+  const local = yield* LocalNode
+  const context = yield* Effect.context<never>()
+  const session = makeSession(local, connection.remote, role, options, clock, metrics.timers)
+  // Before the connection starts, so that it goes when the connection's last byte is written.
+  yield* untilScopeEnd(() => Effect.sync(metrics.addSession(session)))
+  const runtime = new PeerRuntime(session, connection, {
+    clock,
+    context,
+    deadlines: local.deadlines,
+    publish: (event) => {
+      if (event._tag === "PeerDropped") metrics.count("stellar_overlay_drops_total", event.reason._tag)
+      publish(event)
+    }
   })
   options.onSession?.(session, (reason) => runtime.drop(reason))
-  const fiber = yield* Effect.forkScoped(run(runtime), { startImmediately: true })
-  // Runs before the fork's own finalizer, so that there still is somebody to flush the goodbye.
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      runtime.drop(DropReason.make("Shutdown"))
-      return Fiber.await(fiber)
-    })
-  )
+  yield* untilScopeEnd(() => {
+    runtime.start()
+    return runtime.close
+  })
   yield* runtime.settled.await
   const { dropReason, remote } = session
   if (dropReason !== undefined || remote === undefined) {
@@ -359,22 +372,26 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     )
   })
 
+  /** A batch that was taken then was handled. Gives the time. */
+  const settle = (batch: Batch, takenAt: number): number => {
+    const now = runtime.now()
+    session.options.timers?.handling.batch(batch.messages, now.millis - takenAt)
+    session.settle(batch, now)
+    runtime.after()
+    return now.millis
+  }
+
   /** Messages of a lane, or of both. Made when asked for: most peers are read by one stream, most of the time. */
   const receive = (lane: Lane | undefined): Peer["messages"] =>
     Stream.suspend(() => {
-      const arrival = runtime.inbox[lane ?? "any"]
       const { timers } = session.options
       let current: Batch | undefined
       let takenAt = 0
       /** Gives the time if it had to look, else -1. */
-      const settle = (): number => {
-        if (current === undefined) return -1
-        const now = runtime.now()
-        timers?.handling.batch(current.messages, now.millis - takenAt)
-        session.settle(current, now)
+      const settleCurrent = (): number => {
+        const batch = current
         current = undefined
-        runtime.after()
-        return now.millis
+        return batch === undefined ? -1 : settle(batch, takenAt)
       }
       const take = (settledAt: number): Batch | undefined => {
         const batch = session.takeBatch(lane)
@@ -385,14 +402,12 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
         return batch
       }
       const pull: Pull.Pull<NonEmptyReadonlyArray<StellarMessage>, PeerDropped> = Effect.suspend(() => {
-        current = take(settle())
+        current = take(settleCurrent())
         if (current !== undefined) return Effect.succeed(current.messages)
         if (session.dropReason !== undefined) return session.dropReason._tag === "Shutdown" ? Cause.done() : failure
-        // In the step that found nothing: what comes before the next one must find the gate closed, to open it.
-        arrival.close()
-        return Effect.andThen(arrival.await, pull)
+        return Effect.andThen(runtime.untilBatch(lane ?? "any"), pull)
       })
-      return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settle))
+      return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settleCurrent))
     })
 
   return {
@@ -406,6 +421,7 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     get lanes() {
       return { urgent: receive("urgent"), bulk: receive("bulk") }
     },
+    deliver: (handle, blame) => runtime.deliver(settle, handle, blame),
     stats: session.stats,
     session,
     offer,

@@ -2,16 +2,15 @@
  * The authenticated peers and those who listen to them: hands over messages, and keeps whatever a handler does wrong
  * with the one peer it happened to.
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as DropReason from "../DropReason.ts"
 import type { Peer } from "../Peer.ts"
 import type { PeerHandler } from "../Peers.ts"
-import type { Lane } from "../protocol/Inbox.ts"
 import type { Entry } from "../protocol/PeerRegistry.ts"
+import type { StellarMessage } from "../wire/StellarMessage.ts"
 import { onScopeEnd } from "./onScopeEnd.ts"
 
 /** How long the handlers of a peer that is gone may take for what it sent before. */
@@ -82,31 +81,29 @@ export class LivePeers {
 
   /** Hands over what the peer sends until it ends, then calls `ended`, and gives handlers some time for the rest. */
   serve(entry: Entry, peer: Peer, ended: (reason: DropReason.DropReason) => void): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function*() {
-      const consumers = yield* Effect.forkChild(
-        Effect.all([this.#consume(entry, peer, "urgent"), this.#consume(entry, peer, "bulk")], {
-          concurrency: 2,
-          discard: true
-        })
+    return Effect.suspend(() => {
+      const delivery = peer.deliver((messages) => this.#receive(entry, peer, messages), blame(peer))
+      return Effect.ensuring(
+        Effect.flatMap(peer.closed, (reason) => {
+          ended(reason)
+          return Effect.timeoutOption(delivery.drained, DRAIN_MILLIS)
+        }),
+        delivery.stop
       )
-      ended(yield* peer.closed)
-      yield* Effect.timeoutOption(Fiber.await(consumers), DRAIN_MILLIS)
-      yield* Fiber.interrupt(consumers)
     })
   }
 
-  #consume(entry: Entry, peer: Peer, lane: Lane): Effect.Effect<void> {
-    return Stream.runForEachArray(peer.lanes[lane], (messages) => {
-      if (!this.#live.has(entry)) return Effect.void
-      let waiting: Effect.Effect<void> | undefined
-      for (const handler of this.#handlers) {
-        const effect = handler.received?.(peer, messages)
-        if (effect !== undefined) waiting = waiting === undefined ? effect : Effect.andThen(waiting, effect)
-      }
-      return waiting ?? Effect.void
-    }).pipe(
-      Effect.catchTag("PeerDropped", () => Effect.void),
-      Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : blame(peer)(cause)))
-    )
+  #receive(
+    entry: Entry,
+    peer: Peer,
+    messages: NonEmptyReadonlyArray<StellarMessage>
+  ): Effect.Effect<void> | undefined {
+    if (!this.#live.has(entry)) return undefined
+    let waiting: Effect.Effect<void> | undefined
+    for (const handler of this.#handlers) {
+      const effect = handler.received?.(peer, messages)
+      if (effect !== undefined) waiting = waiting === undefined ? effect : Effect.andThen(waiting, effect)
+    }
+    return waiting
   }
 }

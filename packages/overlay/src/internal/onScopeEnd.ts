@@ -7,3 +7,7 @@ import * as Scope from "effect/Scope"
  */
 export const onScopeEnd = (finalizer: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, finalizer))
+
+/** Acquires something in one step; what `acquire` gives releases it when the current scope ends. */
+export const untilScopeEnd = (acquire: () => Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.uninterruptible(Effect.suspend(() => onScopeEnd(acquire())))

@@ -1,12 +1,13 @@
 /**
- * The one place where a socket meets a `Session`: three fibers that move bytes and time, and the order in which a peer
- * ends.
+ * The one place where a socket meets a `Session`: what moves bytes and time, and the order in which a peer ends.
  *
  * ```
- * reader    pull -> session.receive          stops pulling while the session is throttled
- * writer    session.nextWrite -> write       one slab per turn, woken by `after`
- * deadline  sleep until session.nextDeadline -> session.tick
+ * reader    pull -> session.receive          a fiber; stops pulling while the session is throttled
+ * writer    session.nextWrite -> write       a fiber for as long as there is something to write, one slab per turn
+ * deadline  session.tick                     at session.nextDeadline, woken by the node's `Deadlines`
  * ```
+ *
+ * A connection at rest has one fiber, the reader: each that waits takes 1.5 to 2 KiB with what it will go on with.
  *
  * The end: the session drops (from any of them, or by a command), the writer flushes what is queued and the ERROR_MSG,
  * our direction is closed, and the reader goes on discarding input for a moment, because closing a socket with unread
@@ -14,14 +15,19 @@
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as DropReason from "../DropReason.ts"
 import type { OverlayEvent } from "../OverlayEvents.ts"
+import type { Batch, Lane } from "../protocol/Inbox.ts"
 import type { Now } from "../protocol/Primitives.ts"
 import type { Session, SessionEvent } from "../protocol/Session.ts"
 import type { Connection, TransportError } from "../Transport.ts"
 import * as NodeId from "../wire/NodeId.ts"
+import { type Deadlines, NOWHERE, type Sleeper } from "./deadlines.ts"
+import { type BatchHandler, Delivery } from "./delivery.ts"
 import { Gate } from "./gate.ts"
 
 /** How long a dropped peer may take what is still queued for it; core closes the socket 5 s after a drop. */
@@ -55,16 +61,22 @@ const toOverlayEvent = (event: SessionEvent, session: Session): OverlayEvent => 
   }
 }
 
-/** What one connection's fibers share. */
-export class PeerRuntime {
+/** What a connection takes from where it was opened. */
+export interface Surroundings {
+  readonly clock: Clock.Clock
+  /** What its fibers run in. */
+  readonly context: Context.Context<never>
+  readonly deadlines: Deadlines
+  readonly publish: (event: OverlayEvent) => void
+}
+
+/** What moves one connection. */
+export class PeerRuntime implements Sleeper {
   readonly session: Session
   readonly connection: Connection
-  readonly clock: Clock.Clock
-  readonly publish: (event: OverlayEvent) => void
-  /** Open while a batch of the lane is ready or the peer has ended. */
-  readonly inbox = { urgent: new Gate(false), bulk: new Gate(false), any: new Gate(false) }
-  /** Open while there may be something to write. */
-  readonly outbox = new Gate(false)
+  private readonly surroundings: Surroundings
+  /** Open while a batch of the lane is ready or the peer has ended; those that somebody waited for. */
+  private readonly arrivals: { [lane in Lane | "any"]?: Gate } = {}
   /** Open while the socket may be read. */
   readonly readable = new Gate(true)
   /** Open while senders need not wait. */
@@ -75,25 +87,83 @@ export class PeerRuntime {
   readonly flushed = new Gate(false)
   /** Open when nothing more can be read. */
   readonly inputEnded = new Gate(false)
+  /** Open when the connection is no longer used. */
+  private readonly over = new Gate(false)
   readonly dropped = Deferred.makeUnsafe<DropReason.DropReason>()
+  private reader: Fiber.Fiber<void> | undefined
+  private writer: Fiber.Fiber<void> | undefined
+  private isWriting = false
+  private delivery: Delivery | undefined
   /** Whether what was just read is being handled, by the consumer above all. */
   private delivering = false
-  private whenOutput: Effect.Effect<void> | undefined
+  wakeAt = 0
+  place = NOWHERE
 
-  constructor(
-    session: Session,
-    connection: Connection,
-    clock: Clock.Clock,
-    publish: (event: OverlayEvent) => void
-  ) {
+  constructor(session: Session, connection: Connection, surroundings: Surroundings) {
     this.session = session
     this.connection = connection
-    this.clock = clock
-    this.publish = publish
+    this.surroundings = surroundings
   }
 
   now(): Now {
-    return readNow(this.clock)
+    return readNow(this.surroundings.clock)
+  }
+
+  fork<A>(effect: Effect.Effect<A>): Fiber.Fiber<A> {
+    return Effect.runForkWith(this.surroundings.context)(effect)
+  }
+
+  /** The TCP connection stands: says HELLO or waits for it. */
+  start(): void {
+    const { deadlines, publish } = this.surroundings
+    const { remote: address, role } = this.session.options
+    publish({ _tag: "PeerConnected", address, role })
+    this.attempt(() => {
+      this.session.connected(this.now())
+      this.afterRead() // HELLO leaves at once: there is nothing it could leave with
+    })
+    deadlines.add(this)
+    this.reader = this.fork(guard(this, read(this)))
+  }
+
+  /** Says goodbye if nobody has, and waits until the connection is no longer used. */
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.drop(DropReason.make("Shutdown"))
+      return this.over.await
+    })
+  }
+
+  get nextDeadline(): number {
+    return this.session.nextDeadline
+  }
+
+  wake(): void {
+    this.attempt(() => {
+      this.session.tick(this.now())
+      this.after()
+    })
+  }
+
+  /** Waits until a batch of the lane, or of any, may be there. For the step that found none. */
+  untilBatch(lane: Lane | "any"): Effect.Effect<void> {
+    const arrival = this.arrivals[lane] ??= new Gate(false)
+    arrival.close()
+    return arrival.await
+  }
+
+  /** Hands batches to a function from now on. */
+  deliver(
+    settle: (batch: Batch, takenAt: number) => void,
+    handle: BatchHandler,
+    blame: (cause: Cause.Cause<never>) => Effect.Effect<void>
+  ): Delivery {
+    const { session } = this
+    const millis = () => this.now().millis
+    const delivery = new Delivery({ session, settle, millis, fork: (effect) => this.fork(effect) }, handle, blame)
+    this.delivery = delivery
+    delivery.pump()
+    return delivery
   }
 
   /** Whatever went into the session: lets everybody know what came out. */
@@ -104,12 +174,13 @@ export class PeerRuntime {
     if (ended || session.isAuthenticated) this.settled.open()
     const urgent = ended || session.hasBatch("urgent")
     const bulk = ended || session.hasBatch("bulk")
-    if (urgent) this.inbox.urgent.open()
-    if (bulk) this.inbox.bulk.open()
-    if (urgent || bulk) this.inbox.any.open()
+    if (urgent) this.arrivals.urgent?.open()
+    if (bulk) this.arrivals.bulk?.open()
+    if (urgent || bulk) this.arrivals.any?.open()
+    this.delivery?.pump()
     if (ended || session.canRead) this.readable.open()
     if (ended || !session.isCongested) this.relief.open()
-    if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.outbox.open()
+    if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriter()
   }
 
   /**
@@ -120,7 +191,7 @@ export class PeerRuntime {
     this.delivering = true
     try {
       this.after()
-      if (this.session.hasOutput) this.outbox.open()
+      if (this.session.hasOutput) this.startWriter()
     } finally {
       this.delivering = false
     }
@@ -132,23 +203,29 @@ export class PeerRuntime {
     timers?.handling.turnEnded(this.now().millis - began.millis, stats.messagesRead - messagesRead)
   }
 
-  /**
-   * Waits until there is something to write and, after a read excepted, until this turn has queued all of it. The outbox
-   * is closed by the step that found nothing to write: between two steps a fiber may have to yield, and what is queued
-   * meanwhile must find it closed, to open it.
-   */
-  get untilOutput(): Effect.Effect<void> {
-    this.outbox.close()
-    return this.whenOutput ??= Effect.flatMap(
-      this.outbox.await,
-      () => this.delivering ? Effect.void : Effect.yieldNow
-    )
+  /** Writes what there is, unless it is being written; after a read at once, else when this turn has queued all of it. */
+  private startWriter(): void {
+    if (this.isWriting || this.flushed.isOpen) return
+    this.isWriting = true
+    const writing = guard(this, write(this))
+    const writer = this.fork(this.delivering ? writing : Effect.andThen(Effect.yieldNow, writing))
+    this.writer = this.isWriting ? writer : undefined
+  }
+
+  /** Nothing is left to write. In the step that found nothing: what is queued after it starts another writer. */
+  wroteAll(): void {
+    this.isWriting = false
+    this.writer = undefined
+    if (this.session.dropReason !== undefined) this.flushed.open()
   }
 
   private publishAll(events: ReadonlyArray<SessionEvent>): void {
     for (const event of events) {
-      this.publish(toOverlayEvent(event, this.session))
-      if (event._tag === "Dropped") Deferred.doneUnsafe(this.dropped, Effect.succeed(event.reason))
+      this.surroundings.publish(toOverlayEvent(event, this.session))
+      if (event._tag !== "Dropped") continue
+      this.surroundings.deadlines.remove(this)
+      this.fork(Effect.ensuring(end(this, event.reason), Effect.sync(() => this.over.open())))
+      Deferred.doneUnsafe(this.dropped, Effect.succeed(event.reason))
     }
   }
 
@@ -156,29 +233,35 @@ export class PeerRuntime {
     this.session.drop(reason, this.now())
     this.after()
   }
+
+  private attempt(step: () => void): void {
+    try {
+      step()
+    } catch (defect) {
+      this.fork(this.failed(Cause.die(defect)))
+    }
+  }
+
+  /** A defect in what moves the connection ends it, with a reason of its own. */
+  failed(cause: Cause.Cause<never>): Effect.Effect<void> {
+    this.drop(DropReason.make("Defect", Cause.pretty(cause).split("\n")[0] ?? "unknown"))
+    this.flushed.open()
+    return Effect.logError("A defect ended a peer", cause)
+  }
+
+  /** Ends what still moves. */
+  get halt(): Effect.Effect<void> {
+    return Effect.suspend(() => Fiber.interruptAll([this.reader, this.writer].filter((fiber) => fiber !== undefined)))
+  }
 }
 
 /** Role, short id if known, and address: how a log names a peer. */
 const describePeer = ({ options, remote }: Session): string =>
   `${options.role} ${remote === undefined ? "unknown" : NodeId.short(remote.id)} at ${options.remote}`
 
-/** Lives as long as the connection does. Never fails; a defect in it ends the peer with a reason of its own. */
-export const run = Effect.fnUntraced(function*(runtime: PeerRuntime): Effect.fn.Return<void> {
+/** What is left to do for a connection that was dropped. */
+const end = Effect.fnUntraced(function*(runtime: PeerRuntime, reason: DropReason.DropReason): Effect.fn.Return<void> {
   const { connection, session } = runtime
-  const { options } = session
-  runtime.publish({ _tag: "PeerConnected", address: options.remote, role: options.role })
-  yield* guard(
-    runtime,
-    Effect.sync(() => {
-      session.connected(runtime.now())
-      runtime.after()
-    })
-  )
-  // Children end with this fiber.
-  yield* Effect.forkChild(guard(runtime, read(runtime)), immediately)
-  yield* Effect.forkChild(guard(runtime, write(runtime)), immediately)
-  yield* Effect.forkChild(guard(runtime, watch(runtime)), immediately)
-  const reason = yield* Deferred.await(runtime.dropped)
   yield* Effect.logDebug(`${describePeer(session)} dropped: ${DropReason.format(reason)}`)
   if (!runtime.flushed.isOpen) yield* Effect.timeoutOption(runtime.flushed.await, FLUSH_TIMEOUT_MILLIS)
   yield* connection.end
@@ -186,17 +269,11 @@ export const run = Effect.fnUntraced(function*(runtime: PeerRuntime): Effect.fn.
   if (DropReason.errorCode(reason) !== undefined && !runtime.inputEnded.isOpen) {
     yield* Effect.timeoutOption(runtime.inputEnded.await, LINGER_MILLIS)
   }
+  yield* runtime.halt
 })
 
-const immediately = { startImmediately: true }
-
 const guard = (runtime: PeerRuntime, loop: Effect.Effect<void>): Effect.Effect<void> =>
-  Effect.catchCause(loop, (cause) => {
-    if (Cause.hasInterruptsOnly(cause)) return Effect.void
-    runtime.drop(DropReason.make("Defect", Cause.pretty(cause).split("\n")[0] ?? "unknown"))
-    runtime.flushed.open()
-    return Effect.logError("A defect ended a peer", cause)
-  })
+  Effect.catchCause(loop, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : runtime.failed(cause))
 
 const read = Effect.fnUntraced(
   function*(runtime: PeerRuntime): Effect.fn.Return<void, TransportError> {
@@ -237,18 +314,12 @@ const read = Effect.fnUntraced(
 const write = Effect.fnUntraced(
   function*(runtime: PeerRuntime): Effect.fn.Return<void, TransportError> {
     const { connection, session } = runtime
-    while (true) {
-      const slab = session.nextWrite(runtime.now())
-      if (slab !== undefined) {
-        yield* connection.write([slab])
-        session.wrote(runtime.now())
-        runtime.after()
-        continue
-      }
-      if (session.dropReason !== undefined) break
-      yield* runtime.untilOutput
+    for (let slab; (slab = session.nextWrite(runtime.now())) !== undefined;) {
+      yield* connection.write([slab])
+      session.wrote(runtime.now())
+      runtime.after()
     }
-    runtime.flushed.open()
+    runtime.wroteAll()
   },
   (loop, runtime) =>
     Effect.catch(loop, (error: TransportError) => {
@@ -257,16 +328,3 @@ const write = Effect.fnUntraced(
       return Effect.void
     })
 )
-
-const watch = Effect.fnUntraced(function*(runtime: PeerRuntime): Effect.fn.Return<void> {
-  const { session } = runtime
-  while (session.dropReason === undefined) {
-    const wait = session.nextDeadline - runtime.now().millis
-    // Whole milliseconds: a rest smaller than the clock's unit would be slept for over and over.
-    if (wait > 0) yield* Effect.sleep(Math.ceil(wait))
-    else {
-      session.tick(runtime.now())
-      runtime.after()
-    }
-  }
-})

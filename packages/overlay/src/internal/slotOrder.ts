@@ -1,9 +1,9 @@
 /** An order over the slots of a table, oldest to newest: a doubly linked list in two flat arrays. */
-import { grown, NONE } from "./hashTable.ts"
+import { grown, NO_SLOTS, NONE } from "./hashTable.ts"
 
 export class SlotOrder {
-  #before = new Int32Array(0)
-  #after = new Int32Array(0)
+  #before = NO_SLOTS
+  #after = NO_SLOTS
 
   /** The slot that has been in the order longest, or NONE. */
   oldest = NONE
@@ -44,8 +44,8 @@ export class SlotOrder {
   }
 
   clear(): void {
-    this.#before = new Int32Array(0)
-    this.#after = new Int32Array(0)
+    this.#before = NO_SLOTS
+    this.#after = NO_SLOTS
     this.oldest = NONE
     this.newest = NONE
   }

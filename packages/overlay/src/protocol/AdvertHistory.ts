@@ -79,6 +79,9 @@ export class AdvertHistories {
   }
 }
 
+/** The ledgers of a history without hashes: many are, and a typed array takes 200 bytes without an element. */
+const NO_LEDGERS = new Uint32Array(0)
+
 /**
  * The history of one peer.
  *
@@ -90,7 +93,7 @@ export class AdvertHistory {
   readonly #seed: HashSeed
   readonly #draw: () => number
   #table: HashTable
-  #ledgerSeqs = new Uint32Array(0)
+  #ledgerSeqs = NO_LEDGERS
   #isClosed = false
 
   /** @internal */
@@ -142,7 +145,7 @@ export class AdvertHistory {
     this.#shared.size -= this.#table.size
     this.#shared.remove(this)
     this.#table.clear()
-    this.#ledgerSeqs = new Uint32Array(0)
+    this.#ledgerSeqs = NO_LEDGERS
   }
 
   /** @internal Forgets a hash at random, if there is one. */

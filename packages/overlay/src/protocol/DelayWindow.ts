@@ -27,8 +27,22 @@ export const DELAY_WINDOW_MILLIS = 300_000
  */
 export const MAX_DELAY_SAMPLES = 256
 
-/** The samples of a window that never had one: a connection has seven windows, of which most stay so. */
-const none: Array<never> = []
+/** What a window keeps from its first delay on: most of the seven of a connection never have one. */
+class Samples {
+  /** Time and delay of each sample in turn, oldest first. One array: two of them begin with 150 bytes each. */
+  values: Array<number> = []
+  stride = 1
+  skipped = 0
+  lastAt = Number.NEGATIVE_INFINITY
+
+  get length(): number {
+    return this.values.length / 2
+  }
+
+  timeAt(index: number): number {
+    return this.values[2 * index]!
+  }
+}
 
 /**
  * A window of delays in milliseconds. It holds nothing until the first delay, and at most 4 KiB of samples.
@@ -37,12 +51,7 @@ const none: Array<never> = []
  * @since 0.1.0
  */
 export class DelayWindow {
-  /** Sample times and delays, oldest first. */
-  #times: Array<number> = none
-  #delays: Array<number> = none
-  #stride = 1
-  #skipped = 0
-  #lastSampleAt = Number.NEGATIVE_INFINITY
+  #samples: Samples | undefined
 
   /** Delays recorded since creation. */
   count = 0
@@ -53,57 +62,52 @@ export class DelayWindow {
   record(delay: number, now: number): void {
     this.count++
     this.sum += delay
-    if (++this.#skipped < this.#stride && now - this.#lastSampleAt < DELAY_WINDOW_MILLIS / MAX_DELAY_SAMPLES) return
-    this.#lastSampleAt = now
-    this.#skipped = 0
-    if (this.#times === none) {
-      this.#times = []
-      this.#delays = []
-    } else if (this.#times.length === MAX_DELAY_SAMPLES) this.#thin(now)
-    this.#times.push(now)
-    this.#delays.push(delay)
+    const samples = this.#samples ??= new Samples()
+    if (++samples.skipped < samples.stride && now - samples.lastAt < DELAY_WINDOW_MILLIS / MAX_DELAY_SAMPLES) return
+    samples.lastAt = now
+    samples.skipped = 0
+    if (samples.length === MAX_DELAY_SAMPLES) thin(samples, now)
+    samples.values.push(now, delay)
   }
 
   /** The smallest delay of the window that at least the fraction `q` of its delays do not exceed; 0 without delays. */
   quantile(q: number, now: number): number {
-    this.#expire(now)
-    const sorted = this.#delays.toSorted((a, b) => a - b)
+    const samples = this.#samples
+    if (samples === undefined) return 0
+    expire(samples, now)
+    const sorted = samples.values.filter((_, i) => i % 2 === 1).sort((a, b) => a - b)
     return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? 0
   }
 
   /** Samples held, those included that expired since the last look: at most `MAX_DELAY_SAMPLES`. */
   get samples(): number {
-    return this.#times.length
+    return this.#samples?.length ?? 0
   }
 
   /** The third quartile, which stellar-core reports, in whole milliseconds. */
   p75(now: number): number {
     return Math.round(this.quantile(0.75, now))
   }
+}
 
-  #expire(now: number): void {
-    const times = this.#times
-    let expired = 0
-    while (expired < times.length && now - times[expired]! > DELAY_WINDOW_MILLIS) expired++
-    if (expired > 0) {
-      times.splice(0, expired)
-      this.#delays.splice(0, expired)
-    }
-    if (times.length === 0) this.#stride = 1
-    else if (this.#stride > 1 && times.length < MAX_DELAY_SAMPLES / 4) this.#stride /= 2
-  }
+const expire = (samples: Samples, now: number): void => {
+  let expired = 0
+  while (expired < samples.length && now - samples.timeAt(expired) > DELAY_WINDOW_MILLIS) expired++
+  if (expired > 0) samples.values.splice(0, 2 * expired)
+  if (samples.length === 0) samples.stride = 1
+  else if (samples.stride > 1 && samples.length < MAX_DELAY_SAMPLES / 4) samples.stride /= 2
+}
 
-  /** Makes room: by time, else by dropping every second sample and recording half as often. */
-  #thin(now: number): void {
-    this.#expire(now)
-    const length = this.#times.length
-    if (length <= MAX_DELAY_SAMPLES / 2) return
-    const kept = length >> 1
-    for (let i = 0; i < kept; i++) {
-      this.#times[i] = this.#times[2 * i + 1]!
-      this.#delays[i] = this.#delays[2 * i + 1]!
-    }
-    this.#times.length = this.#delays.length = kept
-    this.#stride *= 2
+/** Makes room: by time, else by dropping every second sample and recording half as often. */
+const thin = (samples: Samples, now: number): void => {
+  expire(samples, now)
+  const { length, values } = samples
+  if (length <= MAX_DELAY_SAMPLES / 2) return
+  const kept = length >> 1
+  for (let i = 0; i < kept; i++) {
+    values[2 * i] = values[4 * i + 2]!
+    values[2 * i + 1] = values[4 * i + 3]!
   }
+  values.length = 2 * kept
+  samples.stride *= 2
 }

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { HASH_LENGTH } from "../internal/hashTable.ts"
+import { HASH_LENGTH, NO_BYTES } from "../internal/hashTable.ts"
 
 const SMALLEST = 16
 
@@ -18,7 +18,7 @@ const KEPT_WHEN_EMPTY = 256
  * @since 0.1.0
  */
 export class HashQueue {
-  #ring = new Uint8Array(0)
+  #ring = NO_BYTES
   #head = 0
 
   /** Hashes in the queue. */
@@ -52,7 +52,7 @@ export class HashQueue {
 
   /** Empties the queue and gives its memory back. */
   clear(): void {
-    this.#ring = new Uint8Array(0)
+    this.#ring = NO_BYTES
     this.#head = 0
     this.length = 0
   }

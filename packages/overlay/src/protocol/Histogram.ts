@@ -4,6 +4,17 @@
  * @since 0.1.0
  */
 
+/** The buckets of all histograms without observations, by their number: a node has fifty, of 0.5 KiB, most without. */
+const untouched = new Map<number, Float64Array>()
+
+const noObservations = (length: number): Float64Array => {
+  const known = untouched.get(length)
+  if (known !== undefined) return known
+  const buckets = new Float64Array(length)
+  untouched.set(length, buckets)
+  return buckets
+}
+
 /**
  * Counts of observations in buckets with ascending upper bounds, their number, sum and extremes.
  *
@@ -13,8 +24,8 @@
 export class Histogram {
   /** Upper bounds, inclusive; one more bucket takes what lies beyond the last. */
   readonly bounds: ReadonlyArray<number>
-  /** Observations in each bucket, not cumulative. */
-  readonly buckets: Float64Array
+  /** Observations in each bucket, not cumulative. To be read: those of no observations are shared. */
+  buckets: Float64Array
   count = 0
   sum = 0
   /** Of the squares, for the standard deviation. */
@@ -25,7 +36,7 @@ export class Histogram {
 
   constructor(bounds: ReadonlyArray<number>) {
     this.bounds = bounds
-    this.buckets = new Float64Array(bounds.length + 1)
+    this.buckets = noObservations(bounds.length + 1)
   }
 
   /** Takes in a value, `times` times. */
@@ -33,6 +44,7 @@ export class Histogram {
     const { bounds } = this
     let bucket = 0
     while (bucket < bounds.length && value > bounds[bucket]!) bucket++
+    if (this.count === 0) this.buckets = new Float64Array(bounds.length + 1)
     this.buckets[bucket]! += times
     if (this.count === 0 || value < this.min) this.min = value
     if (this.count === 0 || value > this.max) this.max = value
@@ -69,14 +81,13 @@ export class Histogram {
   /** The same, at this moment. */
   copy(): Histogram {
     const copy = new Histogram(this.bounds)
-    copy.buckets.set(this.buckets)
     const { count, max, min, sum, sumOfSquares } = this
-    return Object.assign(copy, { count, sum, sumOfSquares, min, max })
+    return Object.assign(copy, { buckets: this.buckets.slice(), count, sum, sumOfSquares, min, max })
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.buckets.fill(0)
+    this.buckets = noObservations(this.buckets.length)
     this.count =
       this.sum =
       this.sumOfSquares =

@@ -7,6 +7,9 @@ import * as AuthenticatedMessage from "../wire/AuthenticatedMessage.ts"
 import type { Hmac } from "./Hmac.ts"
 import type { OutboundBatch } from "./OutboundBatch.ts"
 
+/** Where what is signed begins and ends. Of all connections: signing waits for nothing and calls nobody. */
+const spans: Array<number> = []
+
 /**
  * The encoder of one connection.
  *
@@ -14,14 +17,12 @@ import type { OutboundBatch } from "./OutboundBatch.ts"
  * @since 0.1.0
  */
 export class SlabWriter {
-  readonly #spans: Array<number> = []
   /** Messages of the last slab: all that were asked for, unless the sequence numbers ran out. */
   signed = 0
 
   /** Encodes the first `count` messages of a batch, as far as there are sequence numbers. */
   write(batch: OutboundBatch, count: number, hmac: Hmac): Uint8Array {
     const slab = new Uint8Array(batch.bytes)
-    const spans = this.#spans
     let at = 0
     for (let i = 0; i < count; i++) {
       const { bytes } = batch.messages[i]!
