@@ -37,6 +37,7 @@ import * as TestCrypto from "../TestCrypto.ts"
 import * as World from "../World.ts"
 import type { Checker, Failure } from "./Checker.ts"
 import { Panel } from "./Checker.ts"
+import * as FloodCheckers from "./FloodCheckers.ts"
 import { alive, everyLink, oneChain } from "./NetworkCheckers.ts"
 import type { Observation, Phase } from "./Observation.ts"
 import * as PeerCheckers from "./PeerCheckers.ts"
@@ -99,7 +100,7 @@ export const checkers: ReadonlyArray<Checker> = [
   oneChain,
   WireCheckers.creditConserved,
   WireCheckers.inOrder,
-  WireCheckers.pulledOnce,
+  FloodCheckers.pulledOnce,
   PeerCheckers.oneReason,
   PeerCheckers.slotsConserved,
   PeerCheckers.boundsKept,
@@ -129,11 +130,13 @@ const OPERATOR_MILLIS = 4000
 /** Beyond twice the way through the network, what a message may take through it. */
 const SETTLE_MILLIS = 3000
 
+/** The ledgers that a node remembers. */
+const memoryOf = ({ nodes }: Scenario, name: string): number =>
+  Number(nodes.find((node) => node.name === name)?.config["maxSlotsToRemember"] ?? MAX_SLOTS_TO_REMEMBER)
+
 /** The ledgers that the most forgetful node remembers, but for one that it may be about to forget. */
-const memoryOf = ({ nodes }: Scenario): number => {
-  const remembered = nodes.map(({ config }) => Number(config["maxSlotsToRemember"] ?? MAX_SLOTS_TO_REMEMBER))
-  return Math.min(...remembered) - 1
-}
+const leastMemory = (scenario: Scenario): number =>
+  Math.min(...scenario.nodes.map(({ name }) => memoryOf(scenario, name))) - 1
 
 /** SCP messages about one ledger that may wait for credit on one connection. */
 const BURST = 40
@@ -293,10 +296,10 @@ export const run = (scenario: Scenario, options: Options = {}): Effect.Effect<Ou
       [
         ...checkers,
         ...scenario.faults.length === 0 ? [PeerCheckers.quietPeace] : [],
-        WireCheckers.notEchoed(wayMillisOf(scenario)),
-        WireCheckers.sentOnceWithin(memoryOf(scenario)),
+        FloodCheckers.notEchoed(wayMillisOf(scenario)),
+        FloodCheckers.sentOnceWithin((node) => memoryOf(scenario, node)),
         everyLink(settleMillis),
-        SyncCheckers.caughtUp(memoryOf(scenario)),
+        SyncCheckers.caughtUp(leastMemory(scenario)),
         alive({ nodes: names, validators: validatorIds, closeTimeMillis, settleMillis }),
         ...options.checkers ?? []
       ],

@@ -5,35 +5,14 @@ import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import { MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Checker from "../../src/campaign/Checker.ts"
+import * as FloodCheckers from "../../src/campaign/FloodCheckers.ts"
 import * as NetworkCheckers from "../../src/campaign/NetworkCheckers.ts"
-import type { NodeSnapshot, Observation, PeerBooks, WireMessage } from "../../src/campaign/Observation.ts"
+import type { NodeSnapshot, Observation, PeerBooks } from "../../src/campaign/Observation.ts"
 import * as PeerCheckers from "../../src/campaign/PeerCheckers.ts"
 import * as SyncCheckers from "../../src/campaign/SyncCheckers.ts"
 import * as WireCheckers from "../../src/campaign/WireCheckers.ts"
+import { judge, ledger, message } from "./feeds.ts"
 
-/** What a checker finds in a feed. */
-const judge = (checker: Checker.Checker, feed: ReadonlyArray<Observation>): ReadonlyArray<string> => {
-  const panel = new Checker.Panel([checker])
-  for (const observation of feed) panel.observe(observation)
-  panel.end(1e6)
-  return panel.failures.map(({ text }) => text)
-}
-
-const message = (from: string, to: string, type: MessageType, rest: Partial<WireMessage> = {}): WireMessage => ({
-  _tag: "Message",
-  at: 0,
-  link: 1,
-  from,
-  to,
-  type,
-  size: 100,
-  key: 0,
-  messages: 0,
-  bytes: 0,
-  hashes: [],
-  scp: undefined,
-  ...rest
-})
 const opened: Observation = { _tag: "LinkOpened", at: 0, link: 1, dialer: "a", listener: "b" }
 const closed: Observation = { _tag: "LinkClosed", at: 1, link: 1 }
 const {
@@ -100,22 +79,6 @@ const snapshot = (rest: Partial<NodeSnapshot> = {}): NodeSnapshot => ({
   diverged: 0,
   ...rest
 })
-const ledger = (
-  node: string,
-  ledgerSeq: number,
-  hash: string,
-  transactions: ReadonlyArray<string> = []
-): Observation => ({
-  _tag: "Ledger",
-  at: ledgerSeq * 1000,
-  node,
-  ledgerSeq,
-  hash,
-  transactions,
-  jumpedFrom: undefined,
-  rounds: 1
-})
-
 const healing: Observation = { _tag: "Phase", at: 4000, phase: "healing" }
 const fault = (kind: string): Observation => ({ _tag: "Fault", at: 8000, kind, detail: "a", nodes: ["a"] })
 const jump = (from: number, to: number): Observation =>
@@ -154,7 +117,7 @@ const alone: Observation = { _tag: "Submitted", at: 4500, node: "a", hash: "tx" 
 
 const cases: ReadonlyArray<Case> = [
   {
-    checker: WireCheckers.sentOnce,
+    checker: FloodCheckers.sentOnce,
     good: [
       scp,
       message("b", "a", ScpMessage, { key: 7 }),
@@ -227,7 +190,7 @@ const cases: ReadonlyArray<Case> = [
     }
   },
   {
-    checker: WireCheckers.notEchoed(100),
+    checker: FloodCheckers.notEchoed(100),
     good: [began, ...Array.from({ length: 50 }, (_, key) => message("a", "b", ScpMessage, { key, at: key })), stopping],
     bad: {
       "everything comes back": [
@@ -241,7 +204,7 @@ const cases: ReadonlyArray<Case> = [
     }
   },
   {
-    checker: WireCheckers.pulledOnce,
+    checker: FloodCheckers.pulledOnce,
     good: [began, ...Array.from({ length: 50 }, (_, key) => message("a", "b", Transaction, { key })), stopping],
     bad: {
       "bodies come twice": [
