@@ -233,3 +233,60 @@ export const pulledOnce = Checker.make("pulledOnce", "a transaction is pulled on
 
 const LEAST_BODIES = 40
 const BODY_SHARE = 1.25
+
+/** Messages that a node says while nobody hears it. */
+const UNHEARD = 40
+
+/**
+ * A node's flood records are of the ledgers it remembers. `memoryOf` gives their number.
+ *
+ * @category checkers
+ * @since 0.1.0
+ */
+export const recordsFade = (memoryOf: (node: string) => number): Checker.Checker =>
+  Checker.make("recordsFade", "what was flooded is forgotten with its ledger", (fail) => {
+    const nodes = new Map<string, Map<number, number>>()
+    const ledgers = new Map<string, number>()
+    const meet = (node: string, key: number): void => {
+      let known = nodes.get(node)
+      if (known === undefined) {
+        known = new Map()
+        nodes.set(node, known)
+      }
+      // Seen again it is of the ledger at which it was seen again, if its record went meanwhile.
+      known.set(key, ledgers.get(node) ?? Infinity)
+    }
+    return {
+      NodeStarted: ({ node }) => {
+        ledgers.delete(node)
+        nodes.delete(node)
+      },
+      Submitted: ({ hash, node }) => meet(node, keyOfHash(hash)),
+      Ledger: ({ ledgerSeq, node }) => {
+        if (!ledgers.has(node)) {
+          for (const key of nodes.get(node)?.keys() ?? []) nodes.get(node)?.set(key, ledgerSeq)
+        }
+        ledgers.set(node, ledgerSeq)
+      },
+      Message: ({ from, hashes, key, to, type }) => {
+        if (type === MessageType.ScpMessage || type === MessageType.Transaction) {
+          meet(from, key)
+          meet(to, key)
+        } else if (type === MessageType.FloodAdvert) { for (const hash of hashes) meet(from, hash) }
+      },
+      Snapshot: ({ at, gauges, node }) => {
+        const ledger = ledgers.get(node)
+        const records = gauges.find(({ name }) => name === "flood records")?.value
+        if (ledger === undefined || records === undefined) return
+        let fresh = 0
+        const known = nodes.get(node) ?? new Map<number, number>()
+        for (const [key, seq] of known) {
+          if (seq > ledger - memoryOf(node) - 1) fresh++
+          else known.delete(key)
+        }
+        if (records > UNHEARD + 1.25 * fresh) {
+          fail(at, [node], `${node} has ${records} flood records and saw ${fresh} messages in the ledgers it remembers`)
+        }
+      }
+    }
+  })
