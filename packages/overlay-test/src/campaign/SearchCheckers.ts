@@ -156,6 +156,9 @@ export const answered = (settleMillis: number): Checker.Checker =>
 const RECOVERY_MILLIS = 10_000
 const LOST_MILLIS = 2 * RECOVERY_MILLIS + 5000
 
+/** CONSENSUS_STUCK_TIMEOUT and a look: who has closed no ledger for so long has lost the network too. */
+const STUCK_MILLIS = 35_000 + 2500
+
 /**
  * A node that has lost the network asks its peers what it missed, again and again.
  *
@@ -165,10 +168,15 @@ const LOST_MILLIS = 2 * RECOVERY_MILLIS + 5000
 export const lostAsk = Checker.make("lostAsk", "who has lost the network asks what it missed", (fail) => {
   const lostSince = new Map<string, number>()
   const askedAt = new Map<string, number>()
+  const closedAt = new Map<string, number>()
   const held = new Set<string>()
   return {
-    NodeStarted: ({ node }) => {
+    NodeStarted: ({ at, node }) => {
       lostSince.delete(node)
+      closedAt.set(node, at)
+    },
+    Ledger: ({ at, node }) => {
+      closedAt.set(node, at)
     },
     Fault: ({ kind, nodes }) => {
       if (isHolding(kind)) { for (const node of nodes) held.add(node) }
@@ -177,7 +185,8 @@ export const lostAsk = Checker.make("lostAsk", "who has lost the network asks wh
       if (type === MessageType.GetScpState) askedAt.set(from, at)
     },
     Snapshot: ({ at, isSynced, listed, node }) => {
-      if (isSynced || listed === 0 || held.has(node)) lostSince.delete(node)
+      const isStuck = at - (closedAt.get(node) ?? at) > STUCK_MILLIS
+      if ((isSynced && !isStuck) || listed === 0 || held.has(node)) lostSince.delete(node)
       else if (!lostSince.has(node)) lostSince.set(node, at)
       else {
         const since = Math.max(lostSince.get(node)!, askedAt.get(node) ?? 0)
@@ -202,17 +211,14 @@ const LEAST_REFUSALS = 5
  * @since 0.1.0
  */
 export const refusalsHeard = Checker.make("refusalsHeard", "after DONT_HAVE somebody else is asked at once", (fail) => {
-  const open = new Map<string, number>()
+  const open = new Set<string>()
   const askedAt = new Map<string, number>()
   let refusals = 0
   let quick = 0
   return {
-    Message: ({ from, link, to, type }) => {
-      if (type === MessageType.GetTxSet) open.set(`${link} ${from}`, (open.get(`${link} ${from}`) ?? 0) + 1)
-      const asked = open.get(`${link} ${to}`) ?? 0
-      if (asked === 0 || !isAnswer(type) || type === MessageType.ScpQuorumSet) return
-      open.set(`${link} ${to}`, asked - 1)
-      if (type === MessageType.DontHave) refusals++
+    Message: ({ from, key, link, to, type }) => {
+      if (type === MessageType.GetTxSet) open.add(`${link} ${from} ${key}`)
+      if (type === MessageType.DontHave && open.delete(`${link} ${to} ${key}`)) refusals++
     },
     Peer: ({ at, event, node }) => {
       if (event._tag === "FetchReceived" || event._tag === "FetchGivenUp") askedAt.delete(`${node} ${event.hash}`)

@@ -208,7 +208,10 @@ describe("checkers of questions", () => {
         looks(60_000, { isSynced: false }),
         looks(100_000, { ...withB, isSynced: false })
       ],
-      bad: { "asks nobody": [looks(0, { ...withB, isSynced: false }), looks(26_000, { ...withB, isSynced: false })] }
+      bad: {
+        "asks nobody": [looks(0, { ...withB, isSynced: false }), looks(26_000, { ...withB, isSynced: false })],
+        "asks nobody while nothing closes": [ledger("a", 1, "h"), ...every(0, 70_000, withB)]
+      }
     }
   ])
 })
