@@ -189,5 +189,29 @@ export const patienceMutants: ReadonlyArray<Mutant> = [
     live,
     "const former = [...this.#live].filter(([, other]) => other.id === peer.id)",
     "const former = [...this.#live].filter(([, other]) => other.id !== peer.id)"
+  ),
+  mutant(
+    "what-was-under-way-stays-so",
+    "packages/overlay/src/protocol/ScheduledMessages.ts",
+    "    if (slot !== NONE) this.#table.remove(slot)\n",
+    ""
+  ),
+  mutant(
+    "rounds-have-no-budget",
+    "packages/overlay/src/protocol/FloodBudget.ts",
+    "this.carryOver += perRound",
+    "this.carryOver = Math.min(0, perRound)"
+  ),
+  mutant(
+    "tables-lose-what-is-behind",
+    "packages/overlay/src/internal/hashTable.ts",
+    "      this.#next[before] = after\n",
+    "      this.#next[before] = NONE\n"
+  ),
+  mutant(
+    "addresses-are-left-alone-for-ever",
+    "packages/overlay/src/protocol/PeerBackoff.ts",
+    "1000 * (1 + Math.floor(unit * (maxBackoffMillis(numFailures) / 1000)))",
+    "1_000_000 * (1 + Math.floor(unit * (maxBackoffMillis(numFailures) / 1000)))"
   )
 ]

@@ -91,11 +91,14 @@ export const oneDialStays = Checker.make("oneDialStays", "of two connections wit
   }
 })
 
+/** The longest back-off there is: 10 s, doubled ten times. */
+const LONGEST_MILLIS = 10_000 * 2 ** 10
+
 /** Faults after which a node has another idea of what time it is. */
 const confusing = /^Clock/
 
 /**
- * A node leaves an address alone for as long as it said that it would. `epochMillis` is the Unix time at which the world
+ * A node leaves an address alone for as long as it said that it would, and not for ever. `epochMillis` is the Unix time at which the world
  * began.
  *
  * @category checkers
@@ -121,8 +124,13 @@ export const backsOff = (epochMillis: number): Checker.Checker =>
         if (isForced || confused.has(node)) return
         const those = until.get(node) ?? new Map<string, number>()
         until.set(node, those)
-        if (event._tag === "PeerBackedOff") those.set(event.address.key, event.untilMillis - epochMillis)
-        else if (event._tag === "PeerAuthenticated") those.delete(event.address.key)
+        if (event._tag === "PeerBackedOff") {
+          const due = event.untilMillis - epochMillis
+          those.set(event.address.key, due)
+          if (due - at > LONGEST_MILLIS) {
+            fail(at, [node], `${node} leaves ${event.address.key} alone for ${due - at} ms`)
+          }
+        } else if (event._tag === "PeerAuthenticated") those.delete(event.address.key)
         else if (event._tag === "PeerConnecting") {
           const left = (those.get(event.address.key) ?? 0) - at
           if (left > 1) fail(at, [node], `${node} dials ${event.address.key} ${Math.round(left)} ms before it is due`)

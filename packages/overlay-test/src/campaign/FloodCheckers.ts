@@ -90,7 +90,7 @@ class Acquaintances {
 /**
  * A node sends a peer each SCP and survey message once, and once more for each GET_SCP_STATE of that peer; it adverts a
  * transaction to a peer once, and once more for each time its flood record went and it was still pending; it demands only
- * what that peer advertised, and sends a body only for a demand. `memoryOf` gives the number of ledgers after which a node
+ * what that peer advertised, as often as that, and sends a body only for a demand. `memoryOf` gives the number of ledgers after which a node
  * forgets whom it told.
  *
  * @category checkers
@@ -146,8 +146,10 @@ export const sentOnceWithin = (memoryOf: (node: string) => number): Checker.Chec
             return
           case MessageType.FloodDemand:
             for (const hash of message.hashes) {
-              add(lane.demands, hash)
-              if (!back.adverts.has(hash)) wrong(`${from} demanded of ${to} a transaction that was not advertised`)
+              const adverts = back.adverts.get(hash) ?? 0
+              if (add(lane.demands, hash) <= adverts) continue
+              const what = adverts === 0 ? "that was not advertised" : "more often than it was advertised"
+              wrong(`${from} demanded of ${to} a transaction ${what}`)
             }
             return
           case MessageType.Transaction: {

@@ -89,6 +89,11 @@ const cases: ReadonlyArray<Case> = [
         message("a", "b", FloodAdvert, { hashes: [5] })
       ],
       "a demand of what was not advertised": [message("b", "a", FloodDemand, { hashes: [5] })],
+      "a demand more than there were adverts": [
+        message("a", "b", FloodAdvert, { hashes: [5] }),
+        message("b", "a", FloodDemand, { hashes: [5] }),
+        message("b", "a", FloodDemand, { hashes: [5] })
+      ],
       "a body that nobody asked for": [
         message("a", "b", FloodAdvert, { hashes: [5] }),
         message("a", "b", Transaction, { key: 5 })

@@ -1,6 +1,6 @@
 /** The checkers of time, questions and connections, each shown a feed that breaks its property. */
 import { describe } from "@effect/vitest"
-import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
+import type { OverlayEvent, PeerBackedOff } from "@stellar-overlay/overlay/OverlayEvents"
 import { MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
 import * as ConnectionCheckers from "../../src/campaign/ConnectionCheckers.ts"
@@ -50,7 +50,7 @@ const finds = (time: number): Observation => event(time, { _tag: "FetchReceived"
 const refused = (times: number): ReadonlyArray<Observation> =>
   Array.from({ length: times }, (_, i) => [says(i, "a", GetTxSet), says(i, "b", DontHave)]).flat()
 
-const backedOff: OverlayEvent = { _tag: "PeerBackedOff", address, failures: 1, untilMillis: 1_020_000 }
+const backedOff: PeerBackedOff = { _tag: "PeerBackedOff", address, failures: 1, untilMillis: 1_020_000 }
 const handled = (time: number, peers: number): Observation => ({ _tag: "Handled", at: time, node: "a", peers })
 
 const records = (value: number): Partial<NodeSnapshot> => ({ gauges: [{ name: "flood records", value, bound: 1e6 }] })
@@ -255,7 +255,10 @@ describe("checkers of connections", () => {
         phase("healing", 11_000),
         event(12_000, connecting)
       ],
-      bad: { "too early": [event(10_000, backedOff), event(15_000, connecting)] }
+      bad: {
+        "too early": [event(10_000, backedOff), event(15_000, connecting)],
+        "for ever": [event(0, { ...backedOff, untilMillis: 1_000_000 + 10_240_001 })]
+      }
     },
     {
       checker: ConnectionCheckers.lostRotate,
