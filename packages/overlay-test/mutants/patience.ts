@@ -138,9 +138,9 @@ export const patienceMutants: ReadonlyArray<Mutant> = [
   ),
   mutant(
     "failures-are-not-minded",
-    manager,
-    "if (row !== undefined && row.nextAttemptMillis > now()) return \"NotDue\"",
-    ""
+    "packages/overlay/src/protocol/PeerBackoff.ts",
+    "return { numFailures: numFailures + 1, nextAttemptMillis: nowMillis + backoffMillis(numFailures + 1, unit) }",
+    "return { numFailures: numFailures + 1, nextAttemptMillis: nowMillis }"
   ),
   mutant(
     "nobody-is-told-of-others",

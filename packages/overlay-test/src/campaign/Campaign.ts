@@ -106,6 +106,7 @@ export const checkers: ReadonlyArray<Checker> = [
   WireCheckers.creditConserved,
   WireCheckers.inOrder,
   FloodCheckers.pulledOnce,
+  FloodCheckers.lonelyHeard,
   PeerCheckers.oneReason,
   PeerCheckers.slotsConserved,
   PeerCheckers.boundsKept,

@@ -94,6 +94,10 @@ export const oneDialStays = Checker.make("oneDialStays", "of two connections wit
 /** The longest back-off there is: 10 s, doubled ten times. */
 const LONGEST_MILLIS = 10_000 * 2 ** 10
 
+/** Failures in a row that chance brings together within `HASTE_MILLIS` once in ten million times: each wait doubles. */
+const HASTY_FAILURES = 6
+const HASTE_MILLIS = 25_000
+
 /** Faults after which a node has another idea of what time it is. */
 const confusing = /^Clock/
 
@@ -107,6 +111,8 @@ const confusing = /^Clock/
 export const backsOff = (epochMillis: number): Checker.Checker =>
   Checker.make("backsOff", "an address is left alone after a failure", (fail) => {
     const until = new Map<string, Map<string, number>>()
+    /** The first failure of each address at each node, and how many there had been. */
+    const first = new Map<string, { readonly at: number; readonly failures: number }>()
     const confused = new Set<string>()
     let isForced = false
     return {
@@ -127,6 +133,13 @@ export const backsOff = (epochMillis: number): Checker.Checker =>
         if (event._tag === "PeerBackedOff") {
           const due = event.untilMillis - epochMillis
           those.set(event.address.key, due)
+          const key = `${node} ${event.address.key}`
+          const before = first.get(key)
+          if (before === undefined || event.failures < before.failures || at - before.at > HASTE_MILLIS) {
+            first.set(key, { at, failures: event.failures })
+          } else if (event.failures - before.failures >= HASTY_FAILURES - 1) {
+            fail(at, [node], `${node} failed ${HASTY_FAILURES} times with ${event.address.key} in ${at - before.at} ms`)
+          }
           if (due - at > LONGEST_MILLIS) {
             fail(at, [node], `${node} leaves ${event.address.key} alone for ${due - at} ms`)
           }
@@ -167,28 +180,45 @@ export const lostRotate = Checker.make("lostRotate", "only who has lost the netw
   }
 })
 
-/** PEERS of which not one has an address. */
-const LEAST_PEERS = 8
-/** The type and a count of nothing. */
+/** AUTH messages after which somebody must have told somebody of others: they are half as many connections. */
+const LEAST_AUTHS = 40
+/** The type and a count. */
 const EMPTY_SIZE = 8
+const ADDRESS_SIZE = 16
+
+/** Of the addresses a node is told, those that it need not keep: its own, and one that came to nothing. */
+const NOT_KEPT = 2
 
 /**
- * Who is called tells of others.
+ * Who is called tells of others, and who is told remembers them.
  *
  * @category checkers
  * @since 0.1.0
  */
-export const othersTold = Checker.make("othersTold", "addresses are passed on", (fail) => {
-  let told = 0
-  let empty = 0
+export const othersTold = Checker.make("othersTold", "addresses are passed on and kept", (fail) => {
+  const told = new Map<string, number>()
+  const known = new Map<string, number>()
+  let auths = 0
   return {
-    Message: ({ size, type }) => {
-      if (type !== MessageType.Peers) return
-      if (size > EMPTY_SIZE) told++
-      else empty++
+    NodeStarted: ({ node }) => {
+      told.delete(node)
+      known.delete(node)
     },
-    end: (at) => {
-      if (told === 0 && empty >= LEAST_PEERS) fail(at, [], `${empty} PEERS, all of them without an address`)
+    Message: ({ size, to, type }) => {
+      if (type === MessageType.Auth) auths++
+      if (type !== MessageType.Peers) return
+      told.set(to, Math.max(told.get(to) ?? 0, (size - EMPTY_SIZE) / ADDRESS_SIZE))
+    },
+    Snapshot: ({ gauges, node }) => {
+      known.set(node, gauges.find(({ name }) => name === "known addresses")?.value ?? 0)
+    },
+    Phase: ({ at, phase }) => {
+      if (phase !== "stopping") return
+      if (auths >= LEAST_AUTHS && told.size === 0) fail(at, [], `${auths / 2} connections, and nobody told of others`)
+      for (const [node, count] of told) {
+        const has = known.get(node) ?? count
+        if (has + NOT_KEPT < count) fail(at, [node], `${node} was told ${count} addresses at once and knows ${has}`)
+      }
     }
   }
 })

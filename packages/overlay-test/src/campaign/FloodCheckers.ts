@@ -292,3 +292,56 @@ export const recordsFade = (memoryOf: (node: string) => number): Checker.Checker
       }
     }
   })
+
+/**
+ * What a node took in while it was alone is told when it is not any more: by the end it is in a ledger. Not so when the
+ * node was stopped or gave up ledgers, for then it forgets.
+ *
+ * @category checkers
+ * @since 0.1.0
+ */
+export const lonelyHeard = Checker.make(
+  "lonelyHeard",
+  "what was submitted to a node alone gets into a ledger",
+  (fail) => {
+    const peers = new Map<string, Set<string>>()
+    const waiting = new Map<string, { readonly node: string; readonly at: number }>()
+    let isOn = true
+    const forget = (node: string): void => {
+      for (const [hash, submitted] of waiting) if (submitted.node === node) waiting.delete(hash)
+    }
+    const of = (node: string): Set<string> => {
+      let connected = peers.get(node)
+      if (connected === undefined) {
+        connected = new Set()
+        peers.set(node, connected)
+      }
+      return connected
+    }
+    return {
+      NodeStarted: ({ node }) => {
+        peers.delete(node)
+        forget(node)
+      },
+      Peer: ({ event, node }) => {
+        if (event._tag === "PeerAuthenticated") of(node).add(event.address.key)
+        if (event._tag === "PeerDropped" && event.authenticated) of(node).delete(event.address.key)
+      },
+      Submitted: ({ at, hash, node }) => {
+        if (isOn && of(node).size === 0) waiting.set(hash, { node, at })
+      },
+      Ledger: ({ jumpedFrom, node, transactions }) => {
+        for (const hash of transactions) waiting.delete(hash)
+        if (jumpedFrom !== undefined) forget(node)
+      },
+      Phase: ({ at, phase }) => {
+        if (phase === "liveness") isOn = false
+        if (phase !== "stopping") return
+        for (const [hash, submitted] of waiting) {
+          const what = `transaction ${hash.slice(0, 8)}, submitted at ${submitted.at} when ${submitted.node} was alone`
+          fail(at, [submitted.node], `${what}, is in no ledger`)
+        }
+      }
+    }
+  }
+)

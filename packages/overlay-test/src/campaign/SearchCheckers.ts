@@ -213,12 +213,18 @@ const LEAST_REFUSALS = 5
 export const refusalsHeard = Checker.make("refusalsHeard", "after DONT_HAVE somebody else is asked at once", (fail) => {
   const open = new Set<string>()
   const askedAt = new Map<string, number>()
+  const listed = new Map<string, number>()
   let refusals = 0
   let quick = 0
   return {
+    Snapshot: (snapshot) => {
+      listed.set(snapshot.node, snapshot.listed)
+    },
     Message: ({ from, key, link, to, type }) => {
       if (type === MessageType.GetTxSet) open.add(`${link} ${from} ${key}`)
-      if (type === MessageType.DontHave && open.delete(`${link} ${to} ${key}`)) refusals++
+      if (type !== MessageType.DontHave || !open.delete(`${link} ${to} ${key}`)) return
+      // Who has nobody else to ask waits in any case.
+      if ((listed.get(to) ?? 0) > 1) refusals++
     },
     Peer: ({ at, event, node }) => {
       if (event._tag === "FetchReceived" || event._tag === "FetchGivenUp") askedAt.delete(`${node} ${event.hash}`)

@@ -51,6 +51,17 @@ const refused = (times: number): ReadonlyArray<Observation> =>
   Array.from({ length: times }, (_, i) => [says(i, "a", GetTxSet), says(i, "b", DontHave)]).flat()
 
 const backedOff: PeerBackedOff = { _tag: "PeerBackedOff", address, failures: 1, untilMillis: 1_020_000 }
+const submitted = (hash: string): Observation => ({ _tag: "Submitted", at: 0, node: "a", hash })
+const jumped: Observation = {
+  _tag: "Ledger",
+  at: 0,
+  node: "a",
+  ledgerSeq: 9,
+  hash: "h",
+  transactions: [],
+  jumpedFrom: 2,
+  rounds: 1
+}
 const handled = (time: number, peers: number): Observation => ({ _tag: "Handled", at: time, node: "a", peers })
 
 const records = (value: number): Partial<NodeSnapshot> => ({ gauges: [{ name: "flood records", value, bound: 1e6 }] })
@@ -195,8 +206,8 @@ describe("checkers of questions", () => {
     },
     {
       checker: SearchCheckers.refusalsHeard,
-      good: [...refused(5), asks(6000), asks(6100)],
-      bad: { "waits as for an answer": [...refused(5), asks(6000), asks(7500)] }
+      good: [...refused(5), looks(0, { listed: 2 }), ...refused(5), asks(6000), asks(6100)],
+      bad: { "waits as for an answer": [looks(0, { listed: 2 }), ...refused(5), asks(6000), asks(7500)] }
     },
     {
       checker: SearchCheckers.lostAsk,
@@ -257,6 +268,9 @@ describe("checkers of connections", () => {
       ],
       bad: {
         "too early": [event(10_000, backedOff), event(15_000, connecting)],
+        "without growing patience": [1, 2, 3, 4, 5, 6].map((failures) =>
+          event(3000 * failures, { ...backedOff, failures, untilMillis: 1_000_000 })
+        ),
         "for ever": [event(0, { ...backedOff, untilMillis: 1_000_000 + 10_240_001 })]
       }
     },
@@ -272,10 +286,22 @@ describe("checkers of connections", () => {
     {
       checker: ConnectionCheckers.othersTold,
       good: [
-        ...Array.from({ length: 20 }, (_, i) => says(i, "b", Peers, { size: 8 })),
-        says(20, "b", Peers, { size: 24 })
+        ...Array.from({ length: 40 }, (_, i) => says(i, "b", Auth)),
+        says(20, "b", Peers, { size: 8 + 4 * 16 }),
+        looks(30, { gauges: [{ name: "known addresses", value: 2, bound: 100 }] }),
+        phase("stopping", 50)
       ],
-      bad: { "nobody has a word": Array.from({ length: 20 }, (_, i) => says(i, "b", Peers, { size: 8 })) }
+      bad: {
+        "nobody has a word": [
+          ...Array.from({ length: 40 }, (_, i) => says(i, "b", Auth)),
+          phase("stopping", 50)
+        ],
+        "nobody listens": [
+          says(20, "b", Peers, { size: 8 + 4 * 16 }),
+          looks(30, { gauges: [{ name: "known addresses", value: 1, bound: 100 }] }),
+          phase("stopping", 50)
+        ]
+      }
     },
     {
       checker: ConnectionCheckers.endsTold,
@@ -311,6 +337,32 @@ describe("checkers of connections", () => {
         looks(13_000, { places: 1, authenticated: { inbound: 0, outbound: 1 } })
       ],
       bad: { "a place that nobody has": [event(0, dropped("RemoteClosed", true)), looks(2500, { places: 1 })] }
+    },
+    {
+      checker: FloodCheckers.lonelyHeard,
+      good: [
+        submitted("1"),
+        ledger("b", 2, "h", ["1"]),
+        submitted("2"),
+        { ...jumped, at: 3 },
+        submitted("3"),
+        started,
+        event(4, authenticated),
+        submitted("4"),
+        event(5, dropped("Shutdown", true)),
+        phase("liveness", 6),
+        submitted("5"),
+        phase("stopping", 7)
+      ],
+      bad: {
+        "is kept quiet": [submitted("1"), ledger("a", 2, "h"), phase("stopping", 7)],
+        "is kept quiet, alone again": [
+          event(4, authenticated),
+          event(5, dropped("Shutdown", true)),
+          submitted("1"),
+          phase("stopping", 7)
+        ]
+      }
     },
     {
       checker: FloodCheckers.recordsFade(() => 3),
