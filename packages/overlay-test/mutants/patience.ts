@@ -203,12 +203,6 @@ export const patienceMutants: ReadonlyArray<Mutant> = [
     "this.carryOver = Math.min(0, perRound)"
   ),
   mutant(
-    "tables-lose-what-is-behind",
-    "packages/overlay/src/internal/hashTable.ts",
-    "      this.#next[before] = after\n",
-    "      this.#next[before] = NONE\n"
-  ),
-  mutant(
     "addresses-are-left-alone-for-ever",
     "packages/overlay/src/protocol/PeerBackoff.ts",
     "1000 * (1 + Math.floor(unit * (maxBackoffMillis(numFailures) / 1000)))",
