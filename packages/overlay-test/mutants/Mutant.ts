@@ -10,3 +10,12 @@ export interface Mutant {
   /** Rows of the attack catalogue that must be red: with `stellar-overlay conformance` where the wire shows it. */
   readonly rows: ReadonlyArray<string>
 }
+
+/** One that the seeds of a campaign must notice. */
+export const mutant = (name: string, file: string, find: string, replace: string): Mutant => ({
+  name,
+  file,
+  find,
+  replace,
+  rows: []
+})

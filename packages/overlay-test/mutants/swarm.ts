@@ -1,12 +1,9 @@
 /**
  * Defects that networks of honest nodes suffer from: the seeds of `stellar-overlay sim mutants` must notice each. The
  * canary is one that nobody can miss, the control is none at all.
- *
- * Not among them: messages in flight that are taken again (`OutboundQueues`, `i < lane.inFlight`). A session has one batch
- * and a node one write under way, so nothing is in flight when the next batch is filled; only callers of the queues
- * themselves, as their tests, can see the difference.
+ * What is not among them, and why, is a table in docs/SIMULATION.md.
  */
-import type { Mutant } from "./Mutant.ts"
+import { type Mutant, mutant } from "./Mutant.ts"
 
 const session = "packages/overlay/src/protocol/Session.ts"
 const flow = "packages/overlay/src/protocol/FlowControl.ts"
@@ -31,14 +28,6 @@ const overlay = "packages/overlay/src/Overlay.ts"
 const receipt = "packages/overlay/src/protocol/CapacityReceipt.ts"
 const scpState = "packages/overlay/src/protocol/ScpState.ts"
 const batch = "packages/overlay/src/protocol/OutboundBatch.ts"
-
-const mutant = (name: string, file: string, find: string, replace: string): Mutant => ({
-  name,
-  file,
-  find,
-  replace,
-  rows: []
-})
 
 export const swarmMutants: ReadonlyArray<Mutant> = [
   mutant(

@@ -79,11 +79,16 @@ const outcomesCommand = Command.make("outcomes", {
     Flag.withDefault(1),
     Flag.filter((n) => n >= 1, () => "1 or more")
   ),
+  first: Flag.String("first").pipe(
+    Flag.withMetavar("seed"),
+    Flag.withDescription("Run this seed before all others"),
+    Flag.optional
+  ),
   stopAtFailure: Flag.Boolean("stop-at-failure").pipe(
     Flag.withDescription("End after the first seed that fails"),
     Flag.withDefault(false)
   )
-}, (parsed) => work(outcomes(parsed))).pipe(
+}, (parsed) => work(outcomes({ ...parsed, first: Option.getOrUndefined(parsed.first) }))).pipe(
   Command.withDescription("Run seeds in this process and print the outcome of each as one line of JSON."),
   Command.withShortDescription("The raw outcome of each seed")
 )
@@ -145,6 +150,10 @@ const mutantsCommand = Command.make("mutants", {
     Flag.withDescription("Only mutants whose name contains one of these"),
     Flag.optional
   ),
+  record: Flag.Boolean("record").pipe(
+    Flag.withDescription("Note which seed killed each mutant, to try it first the next time"),
+    Flag.withDefault(false)
+  ),
   ledger: Flag.String("ledger").pipe(
     Flag.withMetavar("file"),
     Flag.withDescription("Append one line about this to a file (JSON lines)"),
@@ -158,7 +167,7 @@ const mutantsCommand = Command.make("mutants", {
     ledger: Option.getOrUndefined(parsed.ledger)
   }))).pipe(
     Command.withDescription(
-      "Run seeds against planted defects, each in processes of its own, until a checker notices, and print which seed killed which. In a checkout only, where the defects and the loader that plants them are. The canary must be red and the control green."
+      "Run seeds against planted defects, each in a process of its own, until a checker notices, and print which seed killed which. The seed that killed a mutant before is tried first. Fails when less than 95 % are killed, the canary is not red or the control is not green. In a checkout only, where the defects and the loader that plants them are."
     ),
     Command.withShortDescription("Whether planted defects are noticed"),
     Command.withExamples([{ command: "stellar-overlay sim mutants --seeds 200" }])

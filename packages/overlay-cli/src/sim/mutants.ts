@@ -6,31 +6,23 @@ import type { Outcome } from "@stellar-overlay/overlay-test/campaign/Campaign"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Schema from "effect/Schema"
 import { ExitCode } from "../ExitCode.ts"
-import { bold, dim, green, type Line, red } from "../render/Line.ts"
+import { dim, red } from "../render/Line.ts"
 import { Screen } from "../render/Screen.ts"
-import { note } from "./run.ts"
+import * as Fates from "./fates.ts"
+import { note, write } from "./run.ts"
 import * as Workers from "./workers.ts"
 
 /** The loader, from the root of a checkout. */
 const LOADER = "scripts/mutate.ts"
-/** What it prints about the defects there are. */
+/** The defects there are. */
 const LIST = "packages/overlay-test/mutants/index.ts"
-
-interface Planted {
-  readonly name: string
-  readonly isControl: boolean
-  readonly isCanary: boolean
-}
-
-/** How one mutant fared. */
-interface Fate {
-  readonly name: string
-  readonly seeds: number
-  readonly killedBy: string | undefined
-  readonly checker: string | undefined
-  readonly text: string | undefined
-}
+/**
+ * The seed that last killed each mutant, which is tried first. Schedules change with the code, so one that does not kill
+ * any more means nothing: the others follow.
+ */
+const SEEDS = "packages/overlay-test/mutants/seeds.json"
 
 const root = `${process.cwd()}/`
 
@@ -41,31 +33,61 @@ const list = Effect.tryPromise((): Promise<{
   readonly mutants: ReadonlyArray<{ readonly name: string; readonly rows: ReadonlyArray<string> }>
 }> => import(listUrl))
 
-const fateOf = (name: string, options: { readonly from: number; readonly seeds: number; readonly workers: number }) =>
+const decodeSeeds = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Record(Schema.String, Schema.String)))
+
+/** What was recorded; nothing, where there is no such file or it is not what it should be. */
+const recordedSeeds = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  return yield* decodeSeeds(yield* fs.readFileString(SEEDS))
+}).pipe(Effect.orElseSucceed((): Readonly<Record<string, string>> => ({})))
+
+interface Range {
+  readonly from: number
+  readonly seeds: number
+}
+
+/** A process that has nothing to say for so long goes round in circles: a seed takes seconds. */
+const STANDSTILL_MILLIS = 600_000
+const LOOK_MILLIS = 10_000
+
+/** Fails when nothing was said for too long. */
+const watchdog = (lastAt: () => number): Effect.Effect<never, "Standstill"> => {
+  const look = Effect.flatMap(
+    Clock.currentTimeMillis,
+    (now) => now - lastAt() > STANDSTILL_MILLIS ? Effect.fail("Standstill" as const) : Effect.void
+  )
+  return Effect.forever(Effect.andThen(Effect.sleep(LOOK_MILLIS), look))
+}
+
+/** Runs one mutant in a process of its own, which stops at its first failure. */
+const fateOf = (name: string, range: Range, first: string | undefined) =>
   Effect.gen(function*() {
-    const done: Array<Outcome> = []
     let seeds = 0
-    const exit = yield* Effect.exit(Workers.run({
-      ...options,
+    let killer: Outcome | undefined
+    let lastAt = yield* Clock.currentTimeMillis
+    const running = Workers.run({
+      ...range,
+      workers: 1,
+      first,
       nodeArgs: ["--import", `file://${root}${LOADER}`],
       env: { MUTANT: name },
       stopAtFailure: true,
       onOutcome: (outcome) =>
-        Effect.sync(() => {
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          lastAt = now
           seeds++
-          if (outcome.failures.length > 0) done.push(outcome)
+          if (outcome.failures.length > 0) killer ??= outcome
         })
-    }))
-    const [first] = done.sort((a, b) => Number(a.seed) - Number(b.seed))
-    const fate: Fate = exit._tag === "Failure"
-      ? { name, seeds, killedBy: "-", checker: "crash", text: "the worker did not survive" }
-      : {
-        name,
-        seeds,
-        killedBy: first?.seed,
-        checker: first?.failures[0]?.checker,
-        text: first?.failures[0]?.text.split("\n")[0]
-      }
+    })
+    const exit = yield* Effect.exit(Effect.raceFirst(running, watchdog(() => lastAt)))
+    const fate: Fates.Fate = {
+      name,
+      seeds,
+      killedBy: killer?.seed,
+      checker: killer?.failures[0]?.checker,
+      text: killer?.failures[0]?.text.split("\n")[0],
+      broken: exit._tag === "Failure" ? "its process did not end in order" : undefined
+    }
     return fate
   })
 
@@ -74,10 +96,11 @@ export const run = Effect.fnUntraced(function*(options: {
   readonly from: number
   readonly workers: number
   readonly only: string | undefined
+  readonly record: boolean
   readonly ledger: string | undefined
   readonly json: boolean
 }) {
-  const { from, json, ledger, only, seeds, workers } = options
+  const { from, json, ledger, only, record, seeds, workers } = options
   const screen = yield* Screen
   const fs = yield* FileSystem.FileSystem
   const isCheckout = (yield* fs.exists(LOADER)) && (yield* fs.exists(LIST))
@@ -88,56 +111,44 @@ export const run = Effect.fnUntraced(function*(options: {
   const wanted = only?.split(",")
   const { mutants } = yield* Effect.orDie(list)
   // Those with rows of the attack catalogue need hostile peers: `conformance` sees them.
-  const planted = mutants.filter(({ rows }) => rows.length === 0).map(({ name }): Planted => ({
-    name,
-    isCanary: name.startsWith("canary"),
-    isControl: name.startsWith("control")
-  })).filter(({ isCanary, isControl, name }) =>
-    isCanary || isControl || wanted === undefined || wanted.some((part) => name.includes(part))
-  )
+  const planted = Fates.plan(mutants.filter(({ rows }) => rows.length === 0).map(({ name }) => name)).filter((
+    { isCanary, isControl, name }
+  ) => isCanary || isControl || wanted === undefined || wanted.some((part) => name.includes(part)))
+  if (wanted !== undefined && planted.every(({ isCanary, isControl }) => isCanary || isControl)) {
+    yield* screen.note([[red("error"), `: no mutant has a name with ${wanted.join(" or ")} in it`]])
+    return ExitCode.Usage
+  }
+  const recorded = yield* recordedSeeds
   const started = yield* Clock.currentTimeMillis
-  const fates: Array<Fate> = []
-  // Each mutant is one process that stops at its first failure; as many at a time as there are workers.
+  const fates: Array<Fates.Fate> = []
   yield* Effect.forEach(planted, ({ name }) =>
     Effect.gen(function*() {
-      const fate = yield* fateOf(name, { from, seeds, workers: 1 })
+      const fate = yield* fateOf(name, { from, seeds }, recorded[name])
       fates.push(fate)
       if (json) return
-      const line: Line = fate.killedBy === undefined
-        ? [red("alive  "), bold(name), dim(` after ${fate.seeds} seeds`)]
-        : [green("killed "), bold(name), dim(` by seed ${fate.killedBy}: ${fate.checker}: ${fate.text}`)]
-      yield* screen.print([line], { cut: true })
-      yield* screen.status([dim(`${fates.length} of ${planted.length} mutants`)])
+      const killed = fates.filter(({ killedBy }) => killedBy !== undefined).length
+      const line = [dim(`${fates.length} of ${planted.length} mutants, ${killed} killed, last ${name}`)]
+      if (screen.isTerminal) yield* screen.status(line)
+      else yield* screen.note([line])
     }), { concurrency: workers, discard: true })
   yield* screen.status(undefined)
-  const fateByName = new Map(fates.map((fate) => [fate.name, fate]))
-  const isKilled = ({ name }: Planted) => fateByName.get(name)?.killedBy !== undefined
-  const real = planted.filter(({ isCanary, isControl }) => !isCanary && !isControl)
-  const killed = real.filter(isKilled)
-  const canary = planted.filter(({ isCanary }) => isCanary)
-  const control = planted.filter(({ isControl }) => isControl)
-  const isSound = canary.length > 0 && control.length > 0 && canary.every(isKilled) && !control.some(isKilled)
-  const share = real.length === 0 ? 1 : killed.length / real.length
-  const summary = {
-    mutants: real.length,
-    killed: killed.length,
-    alive: real.filter((one) => !isKilled(one)).map(({ name }) => name),
-    canaryIsRed: canary.every(isKilled),
-    controlIsGreen: !control.some(isKilled)
-  }
-  if (json) yield* screen.json([{ ...summary, fates }], { indent: 2 })
-  else {
-    yield* screen.print([[
-      bold(`${killed.length} of ${real.length} mutants killed`),
-      ` (${(100 * share).toFixed(1)} %), canary `,
-      summary.canaryIsRed ? green("red") : red("not red"),
-      ", control ",
-      summary.controlIsGreen ? green("green") : red("not green")
-    ]])
+
+  const verdict = Fates.judge(planted, fates)
+  if (json) yield* screen.json([{ ...verdict, fates }], { indent: 2 })
+  else yield* screen.print([...Fates.table(planted, fates), Fates.summary(verdict)], { cut: true })
+  if (record) {
+    const killers = fates.flatMap(({ killedBy, name }) =>
+      killedBy === undefined || name.startsWith("control") ? [] : [[name, killedBy] as const]
+    )
+    const sorted = Object.entries({ ...recorded, ...Object.fromEntries(killers) })
+      .filter(([name]) => mutants.some((mutant) => mutant.name === name))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+    yield* write(SEEDS, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`)
   }
   if (ledger !== undefined) {
-    const millis = (yield* Clock.currentTimeMillis) - started
-    yield* note(ledger, { campaign: "mutants", from, seeds, ...summary, seconds: Math.round(millis / 1000) })
+    const seconds = Math.round(((yield* Clock.currentTimeMillis) - started) / 1000)
+    const { isEnough: _, share: __, ...rest } = verdict
+    yield* note(ledger, { campaign: "mutants", from, seeds, ...rest, each: Fates.each(fates), seconds })
   }
-  return isSound && killed.length === real.length ? ExitCode.Ok : ExitCode.Failed
+  return verdict.isEnough ? ExitCode.Ok : ExitCode.Failed
 })

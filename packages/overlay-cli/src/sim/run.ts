@@ -44,7 +44,8 @@ const which = ({ scenario, seed }: Which) =>
     ? Effect.succeed(Scenario.draw(seed))
     : refuse("give a seed or --scenario")
 
-const write = Effect.fnUntraced(function*(file: string, text: string) {
+/** Writes a file, or says why it cannot be written. */
+export const write = Effect.fnUntraced(function*(file: string, text: string) {
   const fs = yield* FileSystem.FileSystem
   const written = yield* Effect.result(fs.writeFileString(file, text))
   if (Result.isFailure(written)) return yield* refuse(`${file} cannot be written: ${written.failure.message}`)
@@ -71,11 +72,14 @@ export const outcomes = Effect.fnUntraced(function*(options: {
   readonly from: number
   readonly seeds: number
   readonly stride: number
+  readonly first: string | undefined
   readonly stopAtFailure: boolean
 }) {
   const screen = yield* Screen
-  for (let index = 0; index < options.seeds; index++) {
-    const outcome = yield* Campaign.run(Scenario.draw(options.from + index * options.stride))
+  const { first, from, seeds, stride } = options
+  const range = Array.from({ length: seeds }, (_, index) => String(from + index * stride))
+  for (const seed of first === undefined ? range : [first, ...range.filter((seed) => seed !== first)]) {
+    const outcome = yield* Campaign.run(Scenario.draw(seed))
     yield* screen.json([outcome])
     if (options.stopAtFailure && outcome.failures.length > 0) break
   }

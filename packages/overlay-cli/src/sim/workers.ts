@@ -15,6 +15,8 @@ export interface WorkersOptions {
   /** Added to the arguments of node. */
   readonly nodeArgs?: ReadonlyArray<string> | undefined
   readonly stopAtFailure?: boolean | undefined
+  /** A seed that the first worker runs before all others. */
+  readonly first?: string | undefined
   readonly onOutcome: (outcome: Outcome) => Effect.Effect<void>
 }
 
@@ -29,7 +31,7 @@ const parse = (line: string): Outcome => JSON.parse(line) as Outcome
 
 /** A worker ended without all of its outcomes. */
 export const worker = (options: WorkersOptions, index: number) => {
-  const { env, from, nodeArgs = [], onOutcome, seeds, stopAtFailure = false, workers } = options
+  const { env, first, from, nodeArgs = [], onOutcome, seeds, stopAtFailure = false, workers } = options
   const program = process.argv[1] ?? ""
   const args = [
     ...process.execArgv,
@@ -44,11 +46,14 @@ export const worker = (options: WorkersOptions, index: number) => {
     String(Math.ceil((seeds - index) / workers)),
     "--stride",
     String(workers),
+    ...(first === undefined || index > 0 ? [] : ["--first", first]),
     ...(stopAtFailure ? ["--stop-at-failure"] : [])
   ]
   const command = ChildProcess.make(process.execPath, args, {
     stdin: "ignore",
     stderr: "inherit",
+    // A worker that goes round in circles listens to nothing else.
+    killSignal: "SIGKILL",
     extendEnv: true,
     ...(env === undefined ? {} : { env })
   })

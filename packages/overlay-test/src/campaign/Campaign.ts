@@ -18,7 +18,7 @@
  * @since 0.1.0
  */
 import type * as OverlayConfig from "@stellar-overlay/overlay/OverlayConfig"
-import { MAX_SLOTS_TO_REMEMBER } from "@stellar-overlay/overlay/protocol/LedgerContext"
+import type { Peer } from "@stellar-overlay/overlay/Peer"
 import { Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -34,15 +34,21 @@ import * as SimCluster from "../SimCluster.ts"
 import type { SimEvent } from "../SimNetwork.ts"
 import * as SimNetwork from "../SimNetwork.ts"
 import * as TestCrypto from "../TestCrypto.ts"
+import type { TestNode } from "../TestNode.ts"
 import * as World from "../World.ts"
 import type { Checker, Failure } from "./Checker.ts"
 import { Panel } from "./Checker.ts"
+import * as ConnectionCheckers from "./ConnectionCheckers.ts"
+import * as FloodCheckers from "./FloodCheckers.ts"
 import { alive, everyLink, oneChain } from "./NetworkCheckers.ts"
 import type { Observation, Phase } from "./Observation.ts"
 import * as PeerCheckers from "./PeerCheckers.ts"
 import type { Scenario } from "./Scenario.ts"
+import * as ScenarioCheckers from "./ScenarioCheckers.ts"
+import * as SearchCheckers from "./SearchCheckers.ts"
 import * as Sometimes from "./Sometimes.ts"
 import * as SyncCheckers from "./SyncCheckers.ts"
+import * as TimeCheckers from "./TimeCheckers.ts"
 import * as WireCheckers from "./WireCheckers.ts"
 import { WireTap } from "./WireTap.ts"
 
@@ -89,8 +95,8 @@ export interface Options {
 }
 
 /**
- * The checkers that judge every run beside those that depend on the scenario: `alive`, `everyLink`, `sentOnce`,
- * `notEchoed`, `caughtUp`, and `quietPeace` where there are no faults.
+ * The checkers that judge every run beside those that depend on the scenario: `alive`, `everyLink` and those of
+ * `ScenarioCheckers`.
  *
  * @category constants
  * @since 0.1.0
@@ -99,14 +105,25 @@ export const checkers: ReadonlyArray<Checker> = [
   oneChain,
   WireCheckers.creditConserved,
   WireCheckers.inOrder,
-  WireCheckers.pulledOnce,
+  FloodCheckers.pulledOnce,
+  FloodCheckers.lonelyHeard,
   PeerCheckers.oneReason,
   PeerCheckers.slotsConserved,
   PeerCheckers.boundsKept,
   PeerCheckers.nobodyAccused,
   PeerCheckers.nothingLeft,
   SyncCheckers.foundPeers,
-  SyncCheckers.syncFollowed
+  SyncCheckers.syncFollowed,
+  SearchCheckers.lostAsk,
+  SearchCheckers.refusalsHeard,
+  TimeCheckers.handshakeEnds,
+  TimeCheckers.pinged,
+  ConnectionCheckers.goneIsGone,
+  ConnectionCheckers.oneDialStays,
+  ConnectionCheckers.lostRotate,
+  ConnectionCheckers.othersTold,
+  ConnectionCheckers.endsTold,
+  ConnectionCheckers.placesReturn
 ]
 
 /**
@@ -128,22 +145,6 @@ const OPERATOR_MILLIS = 4000
 
 /** Beyond twice the way through the network, what a message may take through it. */
 const SETTLE_MILLIS = 3000
-
-/** The ledgers that the most forgetful node remembers, but for one that it may be about to forget. */
-const memoryOf = ({ nodes }: Scenario): number => {
-  const remembered = nodes.map(({ config }) => Number(config["maxSlotsToRemember"] ?? MAX_SLOTS_TO_REMEMBER))
-  return Math.min(...remembered) - 1
-}
-
-/** SCP messages about one ledger that may wait for credit on one connection. */
-const BURST = 40
-
-/** How long a message is under way: with little credit it waits for that of those before it, one way and back each. */
-const wayMillisOf = ({ delayMillis, jitterMillis, nodes }: Scenario): number => {
-  const way = delayMillis + jitterMillis / 2
-  const credit = Math.min(...nodes.map(({ config }) => Number(config["peerFloodReadingCapacity"] ?? Infinity)))
-  return credit >= BURST ? way : way * (1 + 2 * Math.ceil(BURST / credit))
-}
 
 /** What the end of all nodes may take. */
 const GOODBYE_MILLIS = 60_000
@@ -187,6 +188,19 @@ const program = (
       phase = next
       observe({ _tag: "Phase", at: world.millis, phase })
     }
+    const handled = new WeakMap<TestNode, Set<Peer>>()
+    /** What a program on each node is told of its peers. */
+    const handle = Effect.gen(function*() {
+      for (const { running, status } of cluster.nodes) {
+        if (running === undefined || status !== "running" || handled.has(running)) continue
+        const told = new Set<Peer>()
+        handled.set(running, told)
+        yield* running.overlay.peers.handle({
+          connected: (peer) => void told.add(peer),
+          disconnected: (peer) => void told.delete(peer)
+        })
+      }
+    })
     const look = (): void => {
       const around = {
         at: world.millis,
@@ -195,7 +209,11 @@ const program = (
         restMillis: phase === "liveness" ? REST_MILLIS : Infinity
       }
       for (const node of cluster.nodes) {
-        if (node.running !== undefined && node.status === "running") observe(snapshot(node, node.running, around))
+        const { name, running, status } = node
+        if (running === undefined || status !== "running") continue
+        observe(snapshot(node, running, around))
+        const told = handled.get(running)
+        if (told !== undefined) observe({ _tag: "Handled", at: world.millis, node: name, peers: told.size })
       }
     }
     /**
@@ -243,7 +261,7 @@ const program = (
     enter("faults")
     yield* cluster.startAll
     const sampling = yield* Effect.forkChild(
-      Effect.forever(Effect.andThen(Effect.sleep(SAMPLE_MILLIS), Effect.sync(look)))
+      Effect.forever(Effect.andThen(Effect.sleep(SAMPLE_MILLIS), Effect.andThen(handle, Effect.sync(look))))
     )
     const trading = yield* Effect.forkChild(traffic)
     const playing = yield* Effect.forkChild(cluster.play(scenario.faults))
@@ -292,11 +310,8 @@ export const run = (scenario: Scenario, options: Options = {}): Effect.Effect<Ou
     const panel = new Panel(
       [
         ...checkers,
-        ...scenario.faults.length === 0 ? [PeerCheckers.quietPeace] : [],
-        WireCheckers.notEchoed(wayMillisOf(scenario)),
-        WireCheckers.sentOnceWithin(memoryOf(scenario)),
+        ...ScenarioCheckers.make(scenario, settleMillis),
         everyLink(settleMillis),
-        SyncCheckers.caughtUp(memoryOf(scenario)),
         alive({ nodes: names, validators: validatorIds, closeTimeMillis, settleMillis }),
         ...options.checkers ?? []
       ],

@@ -178,6 +178,8 @@ export type Observation =
     readonly detail: string
     readonly nodes: ReadonlyArray<string>
   }
+  /** A handler that was registered at a node, as any program would: the peers it was told of, and not of their end. */
+  | { readonly _tag: "Handled"; readonly at: number; readonly node: string; readonly peers: number }
   /** An error that a node logged: nothing a peer does may cause one. */
   | { readonly _tag: "ErrorLogged"; readonly at: number; readonly node: string; readonly text: string }
   /** What was left when everything had ended. */

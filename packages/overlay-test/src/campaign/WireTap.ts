@@ -128,6 +128,9 @@ export class WireTap {
       case MessageType.GetTxSet:
       case MessageType.GetScpQuorumSet:
         key = hashKey(body, base + 4)
+        break
+      case MessageType.DontHave:
+        key = hashKey(body, base + 8)
     }
     return { _tag: "Message", at, link, from, to, type, size: end - base, key, messages, bytes, hashes, scp }
   }

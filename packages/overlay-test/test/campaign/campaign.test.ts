@@ -99,51 +99,6 @@ describe("campaigns", () => {
     assert.strictEqual(failures.length, Checker.MAX_FAILURES)
     assert.isAbove(failures[0]!.at, 0)
   })
-
-  /** Five nodes in a ring that close a ledger every three seconds, and what goes wrong. */
-  const ring = (seed: string, faults: Scenario.Scenario["faults"]): Scenario.Scenario => ({
-    format: 1,
-    seed,
-    topology: "ring",
-    nodes: Array.from({ length: 5 }, (_, i) => ({
-      name: `n${i}`,
-      isValidator: i < 3,
-      knows: [`n${(i + 1) % 5}`],
-      config: {}
-    })),
-    closeTimeMillis: 3000,
-    delayMillis: 20,
-    jitterMillis: 0,
-    transactionsPerSecond: 1,
-    exploration: "random",
-    phases: { faults: 25_000, healing: 15_000, liveness: 15_000 },
-    faults
-  })
-
-  /** What failed once, as scenarios: seeds are drawn anew when drawing changes. */
-  const failedOnce: Readonly<Record<string, Scenario.Scenario>> = {
-    "a shared key was not given back when two of these faults overlapped": ring("0", [
-      { at: 5000, for: 8000, fault: { _tag: "SharedKey", node: "n3", with: "n4" } },
-      { at: 9000, for: 8000, fault: { _tag: "SharedKey", node: "n3", with: "n2" } }
-    ]),
-    "half-open connections kept nodes from being called for as long as they were patient": ring("26", [
-      { at: 12_000, for: 5000, fault: { _tag: "HalfOpen", from: "n4" } },
-      { at: 20_000, for: 4000, fault: { _tag: "HalfOpen", to: "n4" } }
-    ]),
-    "validators that restarted forgot their ledger and their votes": ring("54", [
-      { at: 8000, for: 3000, fault: { _tag: "Stop", node: "n0" } },
-      { at: 12_000, for: 3000, fault: { _tag: "Crash", node: "n1" } },
-      { at: 16_000, for: 3000, fault: { _tag: "RestartLostDatabase", node: "n2" } }
-    ]),
-    "a byte lost in the last message before a silence was taken for credit lost": ring("1", [
-      { at: 10_000, for: 14_000, fault: { _tag: "ByteLoss", from: "n0", probability: 0.2, skip: 10, limit: 3 } }
-    ])
-  }
-  for (const [what, scenario] of Object.entries(failedOnce)) {
-    it(`SIM-04 seed ${scenario.seed} failed once: ${what}`, { timeout: 120_000 }, () => {
-      assert.deepStrictEqual(Effect.runSync(Campaign.run(scenario)).failures, [])
-    })
-  }
 })
 
 describe("shrinking", () => {
