@@ -15,7 +15,8 @@ import { Effect, type Scope } from "effect"
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { createConnection, type Socket } from "node:net"
 import { fileURLToPath } from "node:url"
-import { dial, hostOf } from "../src/conformance/loopbackDial.ts"
+import { dial } from "../src/conformance/loopbackDial.ts"
+import { hostOf } from "../src/conformance/loopbackSocket.ts"
 import { eventually } from "./nodeSupport.ts"
 
 /** Sockets of attackers open at a time, where the system lets a process have so many and some to spare. */

@@ -8,6 +8,8 @@ export interface Options {
   readonly slow: boolean
   /** `ours` holds the node to this project's defaults, `core` to what stellar-core does. */
   readonly profile: "ours" | "core"
+  /** Whether the node can be made to dial. */
+  readonly dials: boolean
 }
 
 export interface Chosen {
@@ -18,7 +20,7 @@ export interface Chosen {
 /** Why a variant is left out. */
 export const whys = {
   slow: "take longer than 8 s (--slow runs them)",
-  dials: "need the node to dial",
+  dials: "need the node to dial (--admin 127.0.0.1:PORT, its operator's port, runs them)",
   made: "need a node that is prepared for them",
   quiet: "need a node with nothing to say",
   strict: "are stricter than stellar-core (--profile ours runs them)"
@@ -34,12 +36,13 @@ export interface Plan {
   readonly empty: ReadonlyArray<string>
 }
 
-const whyNot = (variant: Variant, { profile, slow }: Options): Why | undefined => {
-  if (variant.attacker.role === "acceptor") return "dials"
+/** The last reason comes last: what it counts is what `--admin` adds, and nothing that would be left out anyway. */
+const whyNot = (variant: Variant, { dials, profile, slow }: Options): Why | undefined => {
   if (needsVictim(variant)) return "made"
   if (variant.quiet) return "quiet"
   if (variant.slow && !slow) return "slow"
-  return variant.strict && profile === "core" ? "strict" : undefined
+  if (variant.strict && profile === "core") return "strict"
+  return variant.attacker.role === "acceptor" && !dials ? "dials" : undefined
 }
 
 export const make = (attacks: ReadonlyArray<Attack>, options: Options): Plan => {
