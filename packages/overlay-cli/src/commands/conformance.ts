@@ -81,6 +81,7 @@ const run = Effect.fnUntraced(
       dials: undefined,
       passphrase: network.passphrase,
       connectTimeoutMillis: options.connectTimeoutMillis,
+      slackMillis: Trials.SLACK_MILLIS + (choice.profile === "core" ? Trials.CORE_CLOSING_MILLIS : 0),
       seed: String(yield* Random.nextInt)
     }
     const dials = admin === undefined

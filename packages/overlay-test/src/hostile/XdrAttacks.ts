@@ -56,6 +56,12 @@ const corrupt = function*(peer: PeerScript, { bytes }: { readonly bytes: () => U
 
 type Corrupt = Case & { bytes: () => Uint8Array }
 
+/**
+ * Whether core takes values there that XDR does not have: any number but 0 is true to it, and it may not look at an enum
+ * that decides nothing (protocol.md 1.3 and Annex E). Discriminants, lengths and padding are as strict there as here.
+ */
+const isLaxInCore = ({ mark: { kind } }: Place): boolean => kind === "bool" || kind === "enum"
+
 /** Values without a name at a place, or none when every value is tolerated there. */
 const invalidValues = ({ mark: { field, kind, shape } }: Place): ReadonlyArray<number> => {
   if (tolerantFields.has(field)) return []
@@ -88,6 +94,7 @@ export const x1 = attack<Corrupt>({
       invalidValues(place).map((value) => ({
         name: `${nameOf(place)} = ${value}`,
         drop: "CorruptXdr" as const,
+        strict: isLaxInCore(place),
         bytes: () => withWord(place, value)
       }))
     )
@@ -240,7 +247,11 @@ export const x4 = attack<Corrupt>({
         return bytes
       }
     })),
-    ...placesOf("bool", "flag").map((place) => ({ name: `${nameOf(place)} = 2`, bytes: () => withWord(place, 2) }))
+    ...placesOf("bool", "flag").map((place) => ({
+      name: `${nameOf(place)} = 2`,
+      strict: isLaxInCore(place),
+      bytes: () => withWord(place, 2)
+    }))
   ].map((corrupt) => ({ ...corrupt, drop: "CorruptXdr" as const })),
   run: corrupt
 })
