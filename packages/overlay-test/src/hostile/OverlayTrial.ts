@@ -34,6 +34,7 @@ import * as HonestPair from "./HonestPair.ts"
 import * as Invariants from "./Invariants.ts"
 import type { Attackers, Inside, NodeVariant, OverlayAttack, Victim } from "./OverlayAttack.ts"
 import { RecordingHost } from "./RecordingHost.ts"
+import { TurnMeter } from "./TurnMeter.ts"
 import { type Validator, validator } from "./Validators.ts"
 
 /**
@@ -85,14 +86,14 @@ export interface Outcome {
   readonly amplification: number
 }
 
-/** The victim's host, with its cryptography weighed as the node's is. */
-const layerHost = (variant: NodeVariant, recording: RecordingHost, meter: Invariants.TurnMeter) => {
-  if (variant.victim.host !== "relay") return Layer.succeed(OverlayHost, recording.service)
+/** The victim's host, with its work weighed as the node's is. */
+const layerHost = (variant: NodeVariant, recording: RecordingHost, meter: TurnMeter) => {
+  if (variant.victim.host !== "relay") return Layer.succeed(OverlayHost, meter.overHost(recording.service))
   return Layer.effect(
     OverlayHost,
     Effect.map(
       OverlayHostRelay.make({ trust: { validators: [...HonestPair.honestValidators, liar].map(({ id }) => id) } }),
-      ({ host }) => host
+      ({ host }) => meter.overHost(host)
     )
   ).pipe(
     Layer.provide(Layer.succeed(OverlayCrypto, meter.over(TestCrypto.make("relay host").primitives))),
@@ -155,7 +156,7 @@ const trial = Effect.fnUntraced(function*(
   const world = yield* World.World
   const network = yield* LoopbackTransport.LoopbackNetwork
   const clock = yield* Clock.Clock
-  const meter = new Invariants.TurnMeter(() => world.steps)
+  const meter = new TurnMeter(() => world.steps)
   const events: Array<OverlayEvent> = []
   const recording = new RecordingHost()
   const { config, peers, store, survey } = variant.victim
@@ -171,6 +172,7 @@ const trial = Effect.fnUntraced(function*(
     peers,
     store,
     host: layerHost(variant, recording, meter),
+    transport: Layer.succeed(Transport, meter.overTransport(network.transportAt(hosts.victim))),
     metrics: Layer.succeed(OverlayMetrics.OverlayMetrics, metrics),
     // As a program does that has its log in lines: one for each drop, within the limit of all lines.
     onEvent: (event) => {
