@@ -31,7 +31,6 @@ import { Survey } from "@stellar-overlay/overlay/Survey"
 import { FrameParser, MARK_LENGTH, MAX_BODY } from "@stellar-overlay/overlay/wire/Frame"
 import { MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import * as Context from "effect/Context"
-import type { Direction, LoopbackLink } from "../LoopbackTransport.ts"
 import type * as TestNode from "../TestNode.ts"
 import type { Passage } from "./HonestPair.ts"
 
@@ -293,18 +292,13 @@ export class ByteMeter {
     this.#honest = new Set(honest)
   }
 
-  readonly onBytes = (
-    link: Pick<LoopbackLink, "id" | "dialer" | "listener">,
-    direction: Direction,
-    chunk: Uint8Array
-  ): void => {
-    const { dialer, listener } = link
-    const isDialer = dialer.host === this.#victim
-    if (!isDialer && listener.host !== this.#victim) return
-    if (this.#honest.has(isDialer ? listener.host : dialer.host)) return
-    const parser = this.#links.get(link.id) ?? new FrameParser()
-    this.#links.set(link.id, parser)
-    if ((direction === "toListener") !== isDialer) {
+  /** Sees a chunk as `from` writes it for `to`, both IPs, on a connection with a number. */
+  onBytes(link: number, from: string, to: string, chunk: Uint8Array): void {
+    if (from !== this.#victim && to !== this.#victim) return
+    if (this.#honest.has(from) || this.#honest.has(to)) return
+    const parser = this.#links.get(link) ?? new FrameParser()
+    this.#links.set(link, parser)
+    if (from !== this.#victim) {
       this.heard += chunk.length
       return
     }

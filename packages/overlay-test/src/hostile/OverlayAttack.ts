@@ -22,6 +22,7 @@ import type * as Scope from "effect/Scope"
 import type { LoopbackNetwork } from "../LoopbackTransport.ts"
 import { ScriptFailure } from "../Script.ts"
 import type * as ScriptedPeer from "../ScriptedPeer.ts"
+import type { SimNetwork } from "../SimNetwork.ts"
 import type { CryptoCounts } from "../TestCrypto.ts"
 import type * as TestNode from "../TestNode.ts"
 import type { World } from "../World.ts"
@@ -107,12 +108,13 @@ export interface Attackers {
 }
 
 /**
- * What an attack may use besides: the world's time and chance.
+ * What an attack may use besides: the world's time and chance, and what can go wrong in its network, where nodes go by
+ * their IPs.
  *
  * @category models
  * @since 0.1.0
  */
-export type Environment = Scope.Scope | World | LoopbackNetwork
+export type Environment = Scope.Scope | World | LoopbackNetwork | SimNetwork
 
 /**
  * One way to carry out an attack on a node.

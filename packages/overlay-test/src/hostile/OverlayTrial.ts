@@ -23,16 +23,16 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import type * as Scope from "effect/Scope"
 import * as LoopbackTransport from "../LoopbackTransport.ts"
 import type { ScriptFailure } from "../Script.ts"
 import * as ScriptedPeer from "../ScriptedPeer.ts"
+import * as SimNetwork from "../SimNetwork.ts"
 import * as TestCrypto from "../TestCrypto.ts"
 import * as TestNode from "../TestNode.ts"
 import * as World from "../World.ts"
 import * as HonestPair from "./HonestPair.ts"
 import * as Invariants from "./Invariants.ts"
-import type { Attackers, Inside, NodeVariant, OverlayAttack, Victim } from "./OverlayAttack.ts"
+import type { Attackers, Environment, Inside, NodeVariant, OverlayAttack, Victim } from "./OverlayAttack.ts"
 import { RecordingHost } from "./RecordingHost.ts"
 import { TurnMeter } from "./TurnMeter.ts"
 import { type Validator, validator } from "./Validators.ts"
@@ -151,7 +151,7 @@ const trial = Effect.fnUntraced(function*(
 ): Effect.fn.Return<
   Omit<Outcome, "millis" | "steps">,
   TransportError | ScriptFailure,
-  World.World | Scope.Scope | LoopbackTransport.LoopbackNetwork
+  Environment
 > {
   const world = yield* World.World
   const network = yield* LoopbackTransport.LoopbackNetwork
@@ -287,9 +287,9 @@ export const inWorld = (
   options: { readonly seed?: number | string | undefined; readonly latencyMillis?: number | undefined } = {}
 ): Effect.Effect<Outcome> => {
   const bytes = new Invariants.ByteMeter(hosts.victim, [hosts.speaker, hosts.listener])
-  const network = LoopbackTransport.layerNetwork({
-    latencyMillis: options.latencyMillis ?? 10,
-    onBytes: bytes.onBytes
+  const network = SimNetwork.layer({
+    conditions: { delayMillis: options.latencyMillis ?? 10 },
+    onBytes: (chunk, { from, link, to }) => bytes.onBytes(link, from, to, chunk)
   })
   return Effect.scoped(trial(attack, variant, bytes)).pipe(
     Effect.tap(() => Effect.sleep("1 second")),

@@ -140,21 +140,20 @@ describe("the global invariants", () => {
   })
 
   it("G7 what is said beyond the handshake counts, SCP messages and honest hosts do not", () => {
-    const victim = PeerAddress.make("10.1.0.1", 11_625)
-    const link = (id: number, from: string) => ({ id, dialer: PeerAddress.make(from, 50_000), listener: victim })
+    const [victim, attacker, honest] = ["10.1.0.1", "20.0.0.1", "10.2.0.1"]
     const frame = (type: number, size: number) => {
       const bytes = framed(1, size)
       new DataView(bytes.buffer).setUint32(16, type)
       return bytes
     }
-    const meter = new Invariants.ByteMeter(victim.host, ["10.2.0.1"])
-    const [attacker, honest] = [link(1, "20.0.0.1"), link(2, "10.2.0.1")]
-    meter.onBytes(attacker, "toListener", new Uint8Array(1000))
-    meter.onBytes(attacker, "toDialer", frame(MessageType.ScpMessage, 100_000))
-    meter.onBytes(attacker, "toDialer", frame(MessageType.TxSet, Invariants.FREE_BYTES - 4))
-    meter.onBytes(honest, "toDialer", frame(MessageType.TxSet, 100_000))
+    const meter = new Invariants.ByteMeter(victim, [honest])
+    meter.onBytes(1, attacker, victim, new Uint8Array(1000))
+    meter.onBytes(1, victim, attacker, frame(MessageType.ScpMessage, 100_000))
+    meter.onBytes(1, victim, attacker, frame(MessageType.TxSet, Invariants.FREE_BYTES - 4))
+    meter.onBytes(2, victim, honest, frame(MessageType.TxSet, 100_000))
+    meter.onBytes(3, attacker, honest, frame(MessageType.TxSet, 100_000))
     assert.isEmpty(meter.problems(0))
-    meter.onBytes(attacker, "toDialer", frame(MessageType.TxSet, 1996))
+    meter.onBytes(1, victim, attacker, frame(MessageType.TxSet, 1996))
     assert.strictEqual(meter.amplification, 2)
     assert.isEmpty(meter.problems(2))
     assert.lengthOf(meter.problems(1.9), 1)
