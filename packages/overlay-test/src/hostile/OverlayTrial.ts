@@ -6,6 +6,7 @@
  */
 import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import * as LogLimiter from "@stellar-overlay/overlay/LogLimiter"
+import * as OverlayAdmin from "@stellar-overlay/overlay/OverlayAdmin"
 import * as OverlayConfig from "@stellar-overlay/overlay/OverlayConfig"
 import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
 import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
@@ -16,7 +17,6 @@ import { Peers } from "@stellar-overlay/overlay/Peers"
 import * as SurveyConfig from "@stellar-overlay/overlay/SurveyConfig"
 import { type Connection, Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import { SendMoreExtended } from "@stellar-overlay/overlay/wire/StellarMessage"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -32,7 +32,15 @@ import * as TestNode from "../TestNode.ts"
 import * as World from "../World.ts"
 import * as HonestPair from "./HonestPair.ts"
 import * as Invariants from "./Invariants.ts"
-import type { Attackers, Environment, Inside, NodeVariant, OverlayAttack, Victim } from "./OverlayAttack.ts"
+import {
+  type Attackers,
+  callers,
+  type Environment,
+  type Inside,
+  type NodeVariant,
+  type OverlayAttack,
+  type Victim
+} from "./OverlayAttack.ts"
 import { RecordingHost } from "./RecordingHost.ts"
 import { TurnMeter } from "./TurnMeter.ts"
 import { type Validator, validator } from "./Validators.ts"
@@ -127,14 +135,7 @@ const makeAttackers = (
       Effect.catchTag("WireError", Effect.die)
     )
   return {
-    dial,
-    join: Effect.fnUntraced(function*(ip, { grants = true, ...options } = {}) {
-      const peer = yield* dial(ip, options)
-      yield* peer.handshake()
-      if (grants) yield* peer.say(SendMoreExtended.make({ numMessages: 200, numBytes: 300_000 }))
-      peer.script.answersPings = true
-      return peer
-    }),
+    ...callers(dial),
     called: Effect.fnUntraced(function*(ip, options = {}) {
       const listener = yield* at(ip).listen({ host: ip, port: PORT })
       Context.get(victim.inside.services, Peers).dial(listener.address, { force: true })
@@ -202,6 +203,10 @@ const trial = Effect.fnUntraced(function*(
     address: PeerAddress.make(hosts.victim, PORT),
     id: handshake.id,
     networkPassphrase: OverlayConfig.passphrases.standalone,
+    operator: {
+      ask: (path) => Effect.provideContext(OverlayAdmin.handle(path), services),
+      series: Effect.sync(() => metrics.snapshot().families.reduce((sum, { samples }) => sum + samples.length, 0))
+    },
     inside
   }
 
