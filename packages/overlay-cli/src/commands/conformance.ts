@@ -1,5 +1,6 @@
 /** `stellar-overlay conformance --target 127.0.0.1:PORT`: whether a node takes hostile peers as it must. */
 import { attacks } from "@stellar-overlay/overlay-test/hostile/Catalogue"
+import { outsideAttacks } from "@stellar-overlay/overlay-test/hostile/OverlayCatalogue"
 import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -9,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as EffectResult from "effect/Result"
 import { isLoopback } from "../conformance/loopbackSocket.ts"
+import * as NodeTrials from "../conformance/nodeTrials.ts"
 import * as Operator from "../conformance/operator.ts"
 import * as Plan from "../conformance/plan.ts"
 import * as Report from "../conformance/report.ts"
@@ -18,10 +20,11 @@ import { connect } from "../net/Dial.ts"
 import * as Target from "../net/Target.ts"
 import { bold, dim, red } from "../render/Line.ts"
 import { Screen } from "../render/Screen.ts"
+import * as Units from "../render/units.ts"
 import { work } from "../work.ts"
 import * as Ping from "./ping.ts"
 
-const rowIds = new Set(attacks.map(({ id }) => id))
+const rowIds = new Set([...attacks, ...outsideAttacks].map(({ id }) => id))
 
 /** More at once time each other. */
 const DEFAULT_PARALLEL = 32
@@ -42,6 +45,19 @@ const refuse = Effect.fnUntraced(function*(code: ExitCode, problem: string, hint
   else yield* screen.note([[red("error"), `: ${problem}`], ["  ", hint]])
   return code
 })
+
+/** How often the delay of the node's event loop is asked for, and what of it would break G5. */
+const LOOK_MILLIS = 250
+const LONG_TURN_MILLIS = 50
+
+/** Notes how late the node's event loop is, for as long as it is not interrupted; what the node does not say is not noted. */
+const watchLoop = (admin: string | undefined, late: Array<number>): Effect.Effect<never> =>
+  admin === undefined ? Effect.never : Effect.forever(Effect.delay(
+    Effect.ignore(Effect.map(Operator.eventLoop(admin), (millis) => {
+      if (millis !== undefined) late.push(millis)
+    })),
+    LOOK_MILLIS
+  ))
 
 const run = Effect.fnUntraced(
   function*({ admin, json, options, parallel, target: address, ...choice }: Settings) {
@@ -88,19 +104,25 @@ const run = Effect.fnUntraced(
       ? Option.none()
       : yield* Effect.asSome(Trials.canDial(reached, admin, hello?.id))
     const target = { ...reached, dials: Option.getOrUndefined(dials) }
-    const plan = Plan.make(attacks, { ...choice, dials: target.dials !== undefined })
+    const plan = Plan.make(attacks, outsideAttacks, { ...choice, dials: target.dials !== undefined })
+    const count = plan.chosen.length + plan.nodes.length
     const results: Array<Trials.Result> = []
     const started = yield* Clock.currentTimeMillis
     const progress = (): Effect.Effect<void> =>
       screen.isTerminal && !json
-        ? screen.status([dim(`${results.length} of ${plan.chosen.length} variants`)])
+        ? screen.status([dim(`${results.length} of ${count} variants`)])
         : Effect.void
+    const done = (result: Trials.Result): Effect.Effect<void> => {
+      results.push(result)
+      return results.length % 16 === 0 ? progress() : Effect.void
+    }
+    const late: Array<number> = []
     const { alive, neighbour } = yield* Trials.besideHonest(
       target,
-      Trials.run(target, plan, (result) => {
-        results.push(result)
-        return results.length % 16 === 0 ? progress() : Effect.void
-      })
+      Effect.andThen(
+        Effect.raceFirst(Trials.run(target, plan, done), watchLoop(admin, late)),
+        NodeTrials.run(target, plan, done)
+      )
     )
     yield* screen.status(undefined)
     const report: Report.Report = {
@@ -110,7 +132,11 @@ const run = Effect.fnUntraced(
       neighbour,
       alive,
       untried: Report.untriedOf(results),
-      notes: [],
+      notes: late.length === 0 ? [] : [
+        `its event loop was ${Units.millis(Math.max(...late))} late at most, over ${LONG_TURN_MILLIS} ms in ${
+          late.filter((millis) => millis > LONG_TURN_MILLIS).length
+        } of ${late.length} looks (G5, not judged: it shares the machine with its attackers)`
+      ],
       millis: (yield* Clock.currentTimeMillis) - started
     }
     yield* json ? screen.json(Report.toJson(report)) : screen.print(Report.lines(report))
@@ -132,7 +158,7 @@ export const conformance = Command.make("conformance", {
   ),
   admin: Target.adminFlag.pipe(
     Flag.withDescription(
-      "Its operator's port, 127.0.0.1:PORT: also attack as the one who is called, by having it dial"
+      "Its operator's port, 127.0.0.1:PORT: also attack as the one who is called, by having it dial, and ask it about itself"
     ),
     Flag.optional
   ),

@@ -1,8 +1,12 @@
-/** How a node is made to dial attackers: its operator's port, ours or stellar-core's, and what may be wrong with it. */
+/**
+ * The operator's port of a node, ours or stellar-core's: how it is made to dial attackers, and what it tells of itself.
+ */
 import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Net from "node:net"
+import * as Tls from "node:tls"
 import { ExitCode } from "../ExitCode.ts"
 import * as AdminPort from "../net/AdminPort.ts"
 
@@ -73,3 +77,77 @@ export const outbound = (url: string): Effect.Effect<number, CannotDial> =>
     ),
     Effect.mapError(cannot)
   )
+
+/** The value of a series in Prometheus' text, where there is one. */
+const valueOf = (text: string, series: string): number | undefined => {
+  const line = text.split("\n").find((line) => line.startsWith(`${series} `))
+  return line === undefined ? undefined : Number(line.slice(series.length + 1))
+}
+
+/** How many series a node's metrics have: lines of Prometheus' text, or names of core's JSON. */
+export const series = (url: string): Effect.Effect<number, CannotDial> =>
+  AdminPort.get(url, "metrics").pipe(
+    Effect.map((text) =>
+      text.startsWith("{")
+        ? text.match(/"type"\s*:/g)?.length ?? 0
+        : text.split("\n").filter((line) => line !== "" && !line.startsWith("#")).length
+    ),
+    Effect.mapError(cannot)
+  )
+
+/**
+ * How late the node's event loop was since anybody asked last, in milliseconds; undefined where it does not say. A demo
+ * asks itself every second, so that whoever wants to miss little asks more often.
+ */
+export const eventLoop = (url: string): Effect.Effect<number | undefined, CannotDial> =>
+  AdminPort.get(url, "metrics").pipe(
+    Effect.map((text) => {
+      const seconds = valueOf(text, `stellar_event_loop_delay_seconds{percentile="100"}`)
+      return seconds === undefined ? undefined : 1000 * seconds
+    }),
+    Effect.mapError(cannot)
+  )
+
+/** A request with anything for its path, as no HTTP client sends it; answers are cut off, and waited for so long. */
+const RAW = { bytes: 16_777_216, millis: 5000 }
+
+/** The answer to any path; status 0 when there came none before the connection was closed. */
+export const raw = (
+  url: string,
+  path: string
+): Effect.Effect<{ readonly status: number; readonly body: string }, CannotDial> =>
+  Effect.callback<{ readonly status: number; readonly body: string }, CannotDial>((resume) => {
+    const { hostname, pathname, port, protocol } = new URL(url)
+    const chunks: Array<Buffer> = []
+    let size = 0
+    const to = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) }
+    const ask = () => {
+      const target = `${pathname.replace(/\/$/, "")}${path}`
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nConnection: close\r\n\r\n`)
+    }
+    const socket: Net.Socket = protocol === "https:" ? Tls.connect(to, ask) : Net.connect(to, ask)
+    let isOpen = false
+    socket.on("connect", () => {
+      isOpen = true
+    })
+    socket.on("data", (chunk) => {
+      size += chunk.length
+      chunks.push(chunk)
+      if (size > RAW.bytes) socket.destroy()
+    })
+    socket.on("error", (cause: NodeJS.ErrnoException) => {
+      if (!isOpen) {
+        resume(Effect.fail(cannot(new AdminPort.AdminError({ url, reason: "Unreachable", detail: cause.code ?? "" }))))
+      }
+    })
+    socket.on("close", () => {
+      const text = Buffer.concat(chunks).toString("utf8")
+      const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1] ?? 0)
+      const head = text.indexOf("\r\n\r\n")
+      resume(Effect.succeed({ status, body: head < 0 ? "" : text.slice(head + 4) }))
+    })
+    return Effect.sync(() => socket.destroy())
+  }).pipe(Effect.timeoutOrElse({
+    duration: RAW.millis,
+    orElse: () => Effect.fail(cannot(new AdminPort.AdminError({ url, reason: "TimedOut", detail: `${RAW.millis} ms` })))
+  }))

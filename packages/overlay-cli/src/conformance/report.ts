@@ -75,7 +75,7 @@ const leftLines = ({ empty, left, notes, untried }: Report): ReadonlyArray<Line>
   ...(empty.length === 0 ? [] : [["  ", dim(`not checked at all: ${empty.join(", ")}`)] as Line]),
   [
     "  ",
-    dim("not checked: rows that take a whole network, and why the node ended a connection; only its tests see those")
+    dim("not checked: rows that only a node's tests can see, and why the node ended a connection")
   ]
 ]
 
