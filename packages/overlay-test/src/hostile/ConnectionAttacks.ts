@@ -1,27 +1,25 @@
 /**
- * Attacks with many connections: T1, T13, T14, and those on who may be connected: H10, H11, H15 to H18.
+ * Attacks with many connections: T1, T13, and those on who may be connected: H10, H11, H15 to H18.
  *
  * @since 0.1.0
  */
 import { BanList } from "@stellar-overlay/overlay/BanList"
-import type { DropTag } from "@stellar-overlay/overlay/DropReason"
 import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
 import { Peers } from "@stellar-overlay/overlay/Peers"
 import * as PeersConfig from "@stellar-overlay/overlay/PeersConfig"
-import type { Connection, Listener, TransportError } from "@stellar-overlay/overlay/Transport"
+import type { Connection, TransportError } from "@stellar-overlay/overlay/Transport"
 import * as NodeId from "@stellar-overlay/overlay/wire/NodeId"
 import { SendMore } from "@stellar-overlay/overlay/wire/StellarMessage"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { LoopbackNetwork } from "../LoopbackTransport.ts"
 import type { HandshakeStage } from "../PeerScript.ts"
-import * as ScriptedPeer from "../ScriptedPeer.ts"
-import { SimNetwork } from "../SimNetwork.ts"
+import type * as ScriptedPeer from "../ScriptedPeer.ts"
 import {
   atMost,
   type Attackers,
+  dropsOf,
   equal,
   holds,
   type NodeCase,
@@ -49,12 +47,6 @@ const lurk = ({ transportAt }: Attackers, { address }: Victim, ip: string) =>
   transportAt(ip).dial(address, { timeoutMillis: 2000 }).pipe(
     Effect.flatMap((connection) => connection.pull),
     Effect.scoped
-  )
-
-/** Why callers from a host were dropped; the node's own dials to it do not count. */
-const dropsOf = ({ inside }: Victim, host: string): Array<DropTag> =>
-  inside.events.flatMap((event) =>
-    event._tag === "PeerDropped" && event.role === "acceptor" && event.address.host === host ? [event.reason._tag] : []
   )
 
 /** Somebody new is let in, within so many milliseconds. */
@@ -133,67 +125,6 @@ export const t13 = overlayAttack<NodeCase & { ip: (i: number) => string; hosts: 
     yield* atMost(registry.pendingCount("acceptor"), 0, "handshakes left")
   })
 })
-
-/**
- * The process has no descriptor left: what calls is closed as it opens, and what is dialled cannot be.
- *
- * @category attacks
- * @since 0.1.0
- */
-export const t14 = overlayAttack<NodeCase & { fault: "AcceptEmfile" | "DialEmfile"; seconds: number }>({
-  id: "T14",
-  title: "a node without descriptors keeps its peers, and takes and makes connections again when it has some",
-  needs: "victim",
-  cases: [
-    { name: "to accept with, for a second", fault: "AcceptEmfile", seconds: 1 },
-    { name: "to accept with, for a minute", fault: "AcceptEmfile", seconds: 60 },
-    { name: "to dial with", fault: "DialEmfile", seconds: 10 }
-  ],
-  run: Effect.fnUntraced(function*(victim, attackers, { fault, seconds }) {
-    const network = yield* SimNetwork
-    const { transportAt } = yield* LoopbackNetwork // these calls never reach the node, so that none is dropped by it
-    const peers = Context.get(victim.inside.services, Peers)
-    const listener = yield* transportAt("31.1.0.1").listen({ host: "31.1.0.1", port: victim.address.port })
-    const dialled = () => Effect.exit(peers.connect(listener.address, { force: true }))
-    const before = victim.inside.events.length
-    const { end } = yield* network.inject({ _tag: fault, node: victim.address.host })
-    for (let i = 0; i < 20; i++) {
-      if (fault === "DialEmfile") {
-        const exit = yield* dialled()
-        yield* equal(exit._tag, "Failure", "what came of a dial")
-      } else {
-        const ended = yield* transportAt(`20.${i}.0.1`).dial(victim.address, { timeoutMillis: 1000 }).pipe(
-          Effect.flatMap(({ pull }) => pull),
-          Effect.scoped,
-          Effect.exit
-        )
-        yield* equal(ended._tag, "Failure", "what came of a call")
-      }
-      yield* Effect.sleep(seconds * 50)
-    }
-    yield* holds((network.fired.get(fault) ?? 0) >= 20, "twenty failures of it", network.fired.get(fault) ?? 0)
-    const reasons = victim.inside.events.slice(before).flatMap((event) =>
-      event._tag === "PeerDropped" && (event.role === "acceptor" || event.address.key === listener.address.key)
-        ? [event.reason._tag]
-        : []
-    )
-    yield* equal(reasons, fault === "AcceptEmfile" ? [] : repeated(20, () => "ConnectFailed"), "the reasons")
-    yield* end
-    yield* letsIn(attackers, 1000)
-    yield* Effect.forkScoped(serveOne(listener))
-    yield* equal((yield* dialled())._tag, "Success", "what comes of a dial afterwards")
-  })
-})
-
-/** Plays an honest node for whoever dials. */
-const serveOne = (listener: Listener) =>
-  listener.run((connection) =>
-    ScriptedPeer.make(connection, { role: "acceptor", seed: "served" }).pipe(
-      Effect.flatMap((peer) => Effect.andThen(peer.handshake(), peer.expectOpen(60_000))),
-      Effect.scoped,
-      Effect.ignore
-    )
-  )
 
 /** Passes bytes on in one direction until the end, and then the end. */
 const pump = (from: Connection, to: Connection): Effect.Effect<void, TransportError> =>
@@ -414,4 +345,4 @@ export const h18 = overlayAttack<NodeCase & { until: HandshakeStage }>({
  * @category attacks
  * @since 0.1.0
  */
-export const connectionAttacks: ReadonlyArray<OverlayAttack> = [t1, t13, t14, h10, h11, h15, h16, h17, h18]
+export const connectionAttacks: ReadonlyArray<OverlayAttack> = [t1, t13, h10, h11, h15, h16, h17, h18]

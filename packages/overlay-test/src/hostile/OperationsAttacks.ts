@@ -1,5 +1,6 @@
 /**
- * What goes wrong around a node: its database, its clock, its host, its log and metrics, its operator: O1 to O7.
+ * What goes wrong around a node: its database, its clock, its host, its log and metrics, its operator: O1 to O7, and its
+ * descriptors: T14.
  *
  * O8, the supply chain, is a property of the repository and checked there.
  *
@@ -7,13 +8,18 @@
  */
 import * as LogLimiter from "@stellar-overlay/overlay/LogLimiter"
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
+import { Peers } from "@stellar-overlay/overlay/Peers"
 import { PeerStore } from "@stellar-overlay/overlay/PeerStore"
 import { StorageError } from "@stellar-overlay/overlay/StorageError"
+import type { Listener } from "@stellar-overlay/overlay/Transport"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { LoopbackNetwork } from "../LoopbackTransport.ts"
 import { seeded } from "../RandomXdr.ts"
+import * as ScriptedPeer from "../ScriptedPeer.ts"
+import { SimNetwork } from "../SimNetwork.ts"
 import * as World from "../World.ts"
 import {
   atMost,
@@ -270,10 +276,71 @@ export const o7 = outsideAttack<NodeCase & { requests: () => ReadonlyArray<strin
   })
 })
 
+/** Plays an honest node for whoever dials. */
+const serveOne = (listener: Listener) =>
+  listener.run((connection) =>
+    ScriptedPeer.make(connection, { role: "acceptor", seed: "served" }).pipe(
+      Effect.flatMap((peer) => Effect.andThen(peer.handshake(), peer.expectOpen(60_000))),
+      Effect.scoped,
+      Effect.ignore
+    )
+  )
+
+/**
+ * The process has no descriptor left: what calls is closed as it opens, and what is dialled cannot be.
+ *
+ * @category attacks
+ * @since 0.1.0
+ */
+export const t14 = overlayAttack<NodeCase & { fault: "AcceptEmfile" | "DialEmfile"; seconds: number }>({
+  id: "T14",
+  title: "a node without descriptors keeps its peers, and takes and makes connections again when it has some",
+  needs: "victim",
+  cases: [
+    { name: "to accept with, for a second", fault: "AcceptEmfile", seconds: 1 },
+    { name: "to accept with, for a minute", fault: "AcceptEmfile", seconds: 60 },
+    { name: "to dial with", fault: "DialEmfile", seconds: 10 }
+  ],
+  run: Effect.fnUntraced(function*(victim, attackers, { fault, seconds }) {
+    const network = yield* SimNetwork
+    const { transportAt } = yield* LoopbackNetwork // these calls never reach the node, so that none is dropped by it
+    const peers = Context.get(victim.inside.services, Peers)
+    const listener = yield* transportAt("31.1.0.1").listen({ host: "31.1.0.1", port: victim.address.port })
+    const dialled = () => Effect.exit(peers.connect(listener.address, { force: true }))
+    const before = victim.inside.events.length
+    const { end } = yield* network.inject({ _tag: fault, node: victim.address.host })
+    for (let i = 0; i < 20; i++) {
+      if (fault === "DialEmfile") {
+        const exit = yield* dialled()
+        yield* equal(exit._tag, "Failure", "what came of a dial")
+      } else {
+        const ended = yield* transportAt(`20.${i}.0.1`).dial(victim.address, { timeoutMillis: 1000 }).pipe(
+          Effect.flatMap(({ pull }) => pull),
+          Effect.scoped,
+          Effect.exit
+        )
+        yield* equal(ended._tag, "Failure", "what came of a call")
+      }
+      yield* Effect.sleep(seconds * 50)
+    }
+    yield* holds((network.fired.get(fault) ?? 0) >= 20, "twenty failures of it", network.fired.get(fault) ?? 0)
+    const reasons = victim.inside.events.slice(before).flatMap((event) =>
+      event._tag === "PeerDropped" && (event.role === "acceptor" || event.address.key === listener.address.key)
+        ? [event.reason._tag]
+        : []
+    )
+    yield* equal(reasons, fault === "AcceptEmfile" ? [] : repeated(20, () => "ConnectFailed"), "the reasons")
+    yield* end
+    yield* newcomer(attackers)
+    yield* Effect.forkScoped(serveOne(listener))
+    yield* equal((yield* dialled())._tag, "Success", "what comes of a dial afterwards")
+  })
+})
+
 /**
  * All of them.
  *
  * @category attacks
  * @since 0.1.0
  */
-export const operationsAttacks: ReadonlyArray<OverlayAttack> = [o1, o2, o3, o4, o5, o6, o7]
+export const operationsAttacks: ReadonlyArray<OverlayAttack> = [o1, o2, o3, o4, o5, o6, o7, t14]

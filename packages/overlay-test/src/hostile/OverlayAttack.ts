@@ -21,6 +21,7 @@
  *
  * @since 0.1.0
  */
+import type { DropTag } from "@stellar-overlay/overlay/DropReason"
 import type * as OverlayConfig from "@stellar-overlay/overlay/OverlayConfig"
 import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
 import type * as OverlayMetrics from "@stellar-overlay/overlay/OverlayMetrics"
@@ -316,3 +317,14 @@ export const equal = (actual: unknown, expected: unknown, what: string): Effect.
   const [left, right] = [JSON.stringify(actual), JSON.stringify(expected)]
   return holds(left === right, `${what} to be ${right}`, left)
 }
+
+/**
+ * Why callers from a host were dropped, in order; the node's own dials to it do not count.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const dropsOf = ({ inside }: Victim, host: string): Array<DropTag> =>
+  inside.events.flatMap((event) =>
+    event._tag === "PeerDropped" && event.role === "acceptor" && event.address.host === host ? [event.reason._tag] : []
+  )
