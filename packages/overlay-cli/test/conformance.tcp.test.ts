@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { plant } from "../../../scripts/mutate.ts"
 import { mutants } from "../../overlay-test/mutants/index.ts"
 import { swarmMutants } from "../../overlay-test/mutants/swarm.ts"
-import { eventually, node, peersOf } from "./nodeSupport.ts"
+import { eventually, node, peersOf, type RunningNode } from "./nodeSupport.ts"
 import { child, cli, closedPort, objects, server } from "./support.ts"
 
 const root = new URL("../../../", import.meta.url)
@@ -15,6 +15,16 @@ const mutate = fileURLToPath(new URL("scripts/mutate.ts", root))
 /** A node that judges what it relays, with a defect if given. */
 const target = (mutant?: string) =>
   node(["--host", "relay"], mutant === undefined ? {} : { MUTANT: mutant, NODE_OPTIONS: `--import ${mutate}` })
+
+/** `conformance` on a node, with its operator's port. */
+const against = ({ address, adminPort }: RunningNode, ...options: ReadonlyArray<string>) => [
+  "conformance",
+  "--target",
+  address,
+  "--admin",
+  String(adminPort),
+  ...options
+]
 
 const last = (out: ReadonlyArray<string>) => objects(out).at(-1)
 
@@ -40,8 +50,7 @@ describe("conformance", () => {
     "T4 M1 X1 F1 H11 O6 a node as it is holds to all that can be tried in short time, called and calling; exit 0",
     () =>
       Effect.gen(function*() {
-        const { address, adminPort } = yield* target()
-        const { code, err, out } = yield* cli(["conformance", "--target", address, "--admin", `${adminPort}`])
+        const { code, err, out } = yield* cli(against(yield* target()))
         const text = out.join("\n")
         assert.deepStrictEqual([code, err], [0, []], text)
         assert.match(text, /\nall as it must be: 15\d\d variants of 50 attacks in /)
@@ -71,12 +80,8 @@ describe("conformance", () => {
     "T3 T4 H9 stellar-core's clocks, versions and laxity are what profile core holds a node to; exit 0",
     () =>
       Effect.gen(function*() {
-        const { address, adminPort } = yield* target()
-        const only = "T3,T4,H9,M6,X4"
-        const { code, out } = yield* cli([
-          ...["conformance", "--target", address, "--admin", `${adminPort}`],
-          ...["--profile", "core", "--only", only]
-        ])
+        const options = ["--profile", "core", "--only", "T3,T4,H9,M6,X4"]
+        const { code, out } = yield* cli(against(yield* target(), ...options))
         assert.strictEqual(code, 0, out.join("\n"))
         assert.match(out.join("\n"), /\d+ variants that are stricter than stellar-core/)
       }),
@@ -91,11 +96,8 @@ describe("conformance", () => {
       `${rows.join(" ")} with ${name} the right rows are red, whoever calls; exit 4`,
       () =>
         Effect.gen(function*() {
-          const { address, adminPort } = yield* target(name)
-          const { code, out } = yield* cli([
-            ...["conformance", "--json", "--target", address, "--admin", `${adminPort}`],
-            ...["--only", [...rows, "T6"].join()]
-          ])
+          const only = [...rows, "T6"].join()
+          const { code, out } = yield* cli(against(yield* target(name), "--json", "--only", only))
           assert.strictEqual(code, 4, out.join("\n"))
           assert.sameMembers(last(out)?.["red"] as Array<string>, [...rows], "and T6 is green")
           for (const role of ["initiator", "acceptor"]) assert.include(out.join(), `, as ${role}`)
@@ -173,9 +175,7 @@ describe("conformance", () => {
   it.live("Ctrl-C ends it and whatever it has open; exit 130", () =>
     Effect.gen(function*() {
       const attacked = yield* target()
-      const running = yield* child([
-        ...["conformance", "--target", attacked.address, "--admin", `${attacked.adminPort}`, "--slow", "--only", "T8"]
-      ])
+      const running = yield* child(against(attacked, "--slow", "--only", "T8"))
       yield* running.line("profile ours")
       const during = yield* eventually(
         peersOf(attacked),
