@@ -15,7 +15,9 @@ import { Effect, type Scope } from "effect"
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { createConnection, type Socket } from "node:net"
 import { fileURLToPath } from "node:url"
-import { dial, hostOf } from "../src/conformance/loopbackDial.ts"
+import { dial } from "../src/conformance/loopbackDial.ts"
+import { hostOf } from "../src/conformance/loopbackSocket.ts"
+import * as Operator from "../src/conformance/operator.ts"
 import { eventually } from "./nodeSupport.ts"
 
 /** Sockets of attackers open at a time, where the system lets a process have so many and some to spare. */
@@ -28,7 +30,7 @@ const SLACK_MILLIS = 20_000
 /** How often a stranger tries to get in. */
 const TRIES = 10
 
-const NODE = ["node", "--json", "--network", "standalone", "--port", "0", "--no-admin", "--host", "relay"]
+const NODE = ["node", "--json", "--network", "standalone", "--port", "0", "--admin-port", "0", "--host", "relay"]
 
 /** How many files a process of ours may have open. */
 const openFiles = (): number => {
@@ -41,6 +43,8 @@ const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
 interface Running {
   readonly process: ChildProcess
   readonly address: PeerAddress
+  /** The URL of its operator's port. */
+  readonly admin: string
 }
 
 /** Starts a node in a process of its own, under a limit of open files; killed at the end of the scope. */
@@ -62,9 +66,11 @@ const start = (files: number): Effect.Effect<Running, never, Scope.Scope> =>
       let out = ""
       started.stdout.on("data", (chunk) => {
         out += chunk
-        const address = /"event":"listening".*"address":"127\.0\.0\.1:(\d+)"/.exec(out)?.[1]
-        if (address === undefined) return
-        resume(Effect.succeed({ process: started, address: PeerAddress.make("127.0.0.1", Number(address)) }))
+        const line = out.split("\n").slice(0, -1).find((line) => line.includes(`"event":"listening"`))
+        if (line === undefined) return
+        const { address, admin } = JSON.parse(line) as { readonly address: string; readonly admin: string }
+        const port = Number(address.split(":")[1])
+        resume(Effect.succeed({ process: started, address: PeerAddress.make("127.0.0.1", port), admin }))
       })
       started.once("close", (code) => resume(Effect.die(`the node ended with ${code}: ${out}`)))
     })
@@ -170,6 +176,8 @@ describe("a node in another process", () => {
         const before = { at: pair.speaker.script.now.millis, bytes: residentBytes(node.process.pid) }
 
         const wrong: Array<unknown> = []
+        const eventLoop = Operator.eventLoop(node.admin.replace(/\/$/, ""))
+        yield* Effect.ignore(eventLoop)
         const { state } = yield* lurkers(node, count)
         yield* Effect.forEach(choice, ([id, variant]) =>
           persistently(Effect.gen(function*() {
@@ -195,12 +203,14 @@ describe("a node in another process", () => {
         for (const { script } of [pair.speaker, pair.listener]) assert.isUndefined(script.ending, script.endingText)
         const undisturbed = pair.passages(0).filter(({ saidAt }) => saidAt < before.at)
         const bytes = residentBytes(node.process.pid)
+        const late = yield* Effect.orElseSucceed(eventLoop, () => undefined)
         yield* note(
           `${state.opened} connections of ${count} attackers, at most ${state.most} open; messages of honest peers took `
             + `${p99(during).toFixed(1)} ms (p99), ${p99(undisturbed).toFixed(1)} ms before`
             + (bytes === undefined
               ? ""
               : `; ${(bytes / 1e6).toFixed(0)} MB, ${(before.bytes! / 1e6).toFixed(0)} MB before`)
+            + (late === undefined ? "" : `; its event loop was ${late.toFixed(0)} ms late at most (G5)`)
         )
         if (bytes !== undefined) assert.isBelow(bytes, 536_870_912, "G3 the node's budget")
         assert.isNull(node.process.exitCode)

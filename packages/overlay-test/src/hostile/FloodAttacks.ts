@@ -17,7 +17,16 @@ import * as Effect from "effect/Effect"
 import { hex } from "../internal/hex.ts"
 import type { ScriptFailure } from "../Script.ts"
 import type * as ScriptedPeer from "../ScriptedPeer.ts"
-import { atMost, equal, holds, type NodeCase, type OverlayAttack, overlayAttack, type Victim } from "./OverlayAttack.ts"
+import {
+  atMost,
+  equal,
+  holds,
+  type NodeCase,
+  outsideAttack,
+  type OverlayAttack,
+  overlayAttack,
+  type Victim
+} from "./OverlayAttack.ts"
 import { hash, numbered, repeated } from "./parts.ts"
 import * as Validators from "./Validators.ts"
 
@@ -138,7 +147,7 @@ export const a3 = overlayAttack<NodeCase & { sybils: number; first: boolean }>({
  * @category attacks
  * @since 0.1.0
  */
-export const a4 = overlayAttack<NodeCase & { demands: number; size: number }>({
+export const a4 = outsideAttack<NodeCase & { demands: number; size: number }>({
   id: "A4",
   title: "demands for unknown hashes cost their credit and are not answered",
   cases: [

@@ -40,7 +40,11 @@ export const a2 = attack<Case & { tag: MessageTag; count: number }>({
   }
 })
 
-const addresses = (count: number) => repeated(count, (i) => PeerAddress.make(`11.${i}.0.1`, 11_625))
+/**
+ * Addresses that no node stores or dials, because there is no port: the victim may be a node with a network behind it,
+ * and nobody else's machine is to be called for this.
+ */
+const addresses = (count: number) => repeated(count, (i) => PeerAddress.make(`127.99.0.${1 + i}`, 0))
 
 /**
  * PEERS from somebody who was not asked, or once more.

@@ -135,8 +135,9 @@ export const h9 = attack({
   ] as const).map(([overlayMinVersion, overlayVersion, fits]) => ({
     name: `${overlayMinVersion} to ${overlayVersion}`,
     drop: fits ? undefined : "WrongProtocolVersion" as const,
-    // Another node has another window; where the least is above the greatest, it fits none.
-    strict: overlayMinVersion <= overlayVersion && overlayVersion !== 0 && overlayVersion !== 42,
+    // Another node has another window (protocol.md, Annex A): all fit into everything, and what ends before it begins
+    // fits nowhere.
+    strict: overlayMinVersion <= overlayVersion && (overlayMinVersion > 0 || overlayVersion < 0xffff_ffff),
     attacker: { hello: { overlayMinVersion, overlayVersion } },
     hello: {},
     text: "wrong protocol version"

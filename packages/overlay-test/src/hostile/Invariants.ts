@@ -8,7 +8,7 @@
  * | G2 | honest neighbours are not dropped, lose no message, and wait at most 1.5 times as long (p99) |
  * | G3 | memory: what the victim holds stays within its named limits |
  * | G4 | five seconds after the attackers left, everything that belonged to them is gone |
- * | G5 | no turn takes long: the modelled cost of its cryptography and of its bytes |
+ * | G5 | no turn takes long: the modelled cost of its bytes, messages and cryptography (`TurnMeter`) |
  * | G6 | one connection, one typed drop reason, one log line at most |
  * | G7 | what is said for what is heard stays within the attack's amplification |
  *
@@ -25,14 +25,12 @@ import * as OverlayMetrics from "@stellar-overlay/overlay/OverlayMetricsSnapshot
 import { PeerManager } from "@stellar-overlay/overlay/PeerManager"
 import { Peers } from "@stellar-overlay/overlay/Peers"
 import { BYTE_CAPACITY_READ_FLOOR } from "@stellar-overlay/overlay/protocol/FlowControlOptions"
-import type { MacKey, Primitives } from "@stellar-overlay/overlay/protocol/Primitives"
 import { Priority } from "@stellar-overlay/overlay/protocol/Priority"
 import type { Session } from "@stellar-overlay/overlay/protocol/Session"
 import { Survey } from "@stellar-overlay/overlay/Survey"
 import { FrameParser, MARK_LENGTH, MAX_BODY } from "@stellar-overlay/overlay/wire/Frame"
 import { MessageType } from "@stellar-overlay/overlay/wire/MessageType"
 import * as Context from "effect/Context"
-import type { Direction, LoopbackLink } from "../LoopbackTransport.ts"
 import type * as TestNode from "../TestNode.ts"
 import type { Passage } from "./HonestPair.ts"
 
@@ -208,94 +206,6 @@ export const leftBehind = (before: Footprint, after: Footprint): Array<string> =
     return count > allowed ? [`G4 ${count} ${name} are left, there were ${before[name]}`] : []
   })
 
-// ---------------------------------------------------------------------------------------------------------------- G5
-
-/**
- * Microseconds that operations take on a slow machine (twice what `npm run bench` finds), and the longest a turn may
- * take with them.
- *
- * @category constants
- * @since 0.1.0
- */
-export const COSTS = {
-  ed25519Verify: 120,
-  ed25519Sign: 60,
-  x25519: 120,
-  hash: 1,
-  /** Per byte hashed or MAC'd. */
-  perByte: 0.005,
-  maxTurn: 50_000
-} as const
-
-/**
- * G5: weighs the cryptography of a node, turn by turn. `turn` tells turns apart: `World.steps`.
- *
- * @category checkers
- * @since 0.1.0
- */
-export class TurnMeter {
-  /** The modelled microseconds of the most expensive turn so far. */
-  worst = 0
-  /** How many signatures were checked. */
-  verified = 0
-  #turn = -1
-  #spent = 0
-  readonly #now: () => number
-
-  constructor(turn: () => number) {
-    this.#now = turn
-  }
-
-  #spend(micros: number): void {
-    const turn = this.#now()
-    if (turn !== this.#turn) {
-      this.#turn = turn
-      this.#spent = 0
-    }
-    this.#spent += micros
-    this.worst = Math.max(this.worst, this.#spent)
-  }
-
-  #weighed(key: MacKey): MacKey {
-    return {
-      sign: (slab, spans, count) => {
-        this.#spend(2 * count * COSTS.hash + slab.length * COSTS.perByte)
-        key.sign(slab, spans, count)
-      },
-      verify: (bodies, count) => {
-        let bytes = 0
-        for (let i = 0; i < count; i++) bytes += bodies[i]!.length
-        this.#spend(2 * count * COSTS.hash + bytes * COSTS.perByte)
-        return key.verify(bodies, count)
-      }
-    }
-  }
-
-  /** Makes primitives that are weighed, and otherwise the same. */
-  over(base: Primitives): Primitives {
-    const hashed = (bytes: Uint8Array): void => this.#spend(COSTS.hash + bytes.length * COSTS.perByte)
-    return {
-      ...base,
-      sha256: (data) => (hashed(data), base.sha256(data)),
-      blake2b256: (data) => (hashed(data), base.blake2b256(data)),
-      hmacSha256: (key, data) => (hashed(data), base.hmacSha256(key, data)),
-      macKey: (key) => this.#weighed(base.macKey(key)),
-      x25519: (secret, key) => (this.#spend(COSTS.x25519), base.x25519(secret, key)),
-      ed25519Sign: (seed, message) => (this.#spend(COSTS.ed25519Sign), base.ed25519Sign(seed, message)),
-      ed25519Verify: (key, message, signature) => {
-        this.verified++
-        this.#spend(COSTS.ed25519Verify)
-        return base.ed25519Verify(key, message, signature)
-      }
-    }
-  }
-
-  /** What is wrong. */
-  problems(): Array<string> {
-    return this.worst > COSTS.maxTurn ? [`G5 a turn of ${Math.round(this.worst / 1000)} ms of work`] : []
-  }
-}
-
 // ---------------------------------------------------------------------------------------------------------------- G6
 
 /**
@@ -382,18 +292,13 @@ export class ByteMeter {
     this.#honest = new Set(honest)
   }
 
-  readonly onBytes = (
-    link: Pick<LoopbackLink, "id" | "dialer" | "listener">,
-    direction: Direction,
-    chunk: Uint8Array
-  ): void => {
-    const { dialer, listener } = link
-    const isDialer = dialer.host === this.#victim
-    if (!isDialer && listener.host !== this.#victim) return
-    if (this.#honest.has(isDialer ? listener.host : dialer.host)) return
-    const parser = this.#links.get(link.id) ?? new FrameParser()
-    this.#links.set(link.id, parser)
-    if ((direction === "toListener") !== isDialer) {
+  /** Sees a chunk as `from` writes it for `to`, both IPs, on a connection with a number. */
+  onBytes(link: number, from: string, to: string, chunk: Uint8Array): void {
+    if (from !== this.#victim && to !== this.#victim) return
+    if (this.#honest.has(from) || this.#honest.has(to)) return
+    const parser = this.#links.get(link) ?? new FrameParser()
+    this.#links.set(link, parser)
+    if (from !== this.#victim) {
       this.heard += chunk.length
       return
     }

@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import { addressAttacks } from "./AddressAttacks.ts"
-import { connectionAttacks } from "./ConnectionAttacks.ts"
-import { floodAttacks } from "./FloodAttacks.ts"
-import { operationsAttacks } from "./OperationsAttacks.ts"
-import type { OverlayAttack } from "./OverlayAttack.ts"
+import { connectionAttacks, h11 } from "./ConnectionAttacks.ts"
+import { a4, floodAttacks } from "./FloodAttacks.ts"
+import { o3, o6, o7, operationsAttacks } from "./OperationsAttacks.ts"
+import type { OutsideAttack, OverlayAttack } from "./OverlayAttack.ts"
 import { scpAttacks } from "./ScpAttacks.ts"
 import { surveyAttacks } from "./SurveyAttacks.ts"
 
@@ -25,3 +25,11 @@ export const overlayAttacks: ReadonlyArray<OverlayAttack> = [
   ...surveyAttacks,
   ...operationsAttacks
 ]
+
+/**
+ * Those of them that are judged from outside.
+ *
+ * @category attacks
+ * @since 0.1.0
+ */
+export const outsideAttacks: ReadonlyArray<OutsideAttack> = [h11, a4, o3, o6, o7]

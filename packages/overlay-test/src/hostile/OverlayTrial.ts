@@ -6,6 +6,7 @@
  */
 import { LocalNode } from "@stellar-overlay/overlay/LocalNode"
 import * as LogLimiter from "@stellar-overlay/overlay/LogLimiter"
+import * as OverlayAdmin from "@stellar-overlay/overlay/OverlayAdmin"
 import * as OverlayConfig from "@stellar-overlay/overlay/OverlayConfig"
 import { OverlayCrypto } from "@stellar-overlay/overlay/OverlayCrypto"
 import type { OverlayEvent } from "@stellar-overlay/overlay/OverlayEvents"
@@ -16,24 +17,32 @@ import { Peers } from "@stellar-overlay/overlay/Peers"
 import * as SurveyConfig from "@stellar-overlay/overlay/SurveyConfig"
 import { type Connection, Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
 import { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import { SendMoreExtended } from "@stellar-overlay/overlay/wire/StellarMessage"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import type * as Scope from "effect/Scope"
 import * as LoopbackTransport from "../LoopbackTransport.ts"
 import type { ScriptFailure } from "../Script.ts"
 import * as ScriptedPeer from "../ScriptedPeer.ts"
+import * as SimNetwork from "../SimNetwork.ts"
 import * as TestCrypto from "../TestCrypto.ts"
 import * as TestNode from "../TestNode.ts"
 import * as World from "../World.ts"
 import * as HonestPair from "./HonestPair.ts"
 import * as Invariants from "./Invariants.ts"
-import type { Attackers, Inside, NodeVariant, OverlayAttack, Victim } from "./OverlayAttack.ts"
+import {
+  type Attackers,
+  callers,
+  type Environment,
+  type Inside,
+  type NodeVariant,
+  type OverlayAttack,
+  type Victim
+} from "./OverlayAttack.ts"
 import { RecordingHost } from "./RecordingHost.ts"
+import { TurnMeter } from "./TurnMeter.ts"
 import { type Validator, validator } from "./Validators.ts"
 
 /**
@@ -85,14 +94,14 @@ export interface Outcome {
   readonly amplification: number
 }
 
-/** The victim's host, with its cryptography weighed as the node's is. */
-const layerHost = (variant: NodeVariant, recording: RecordingHost, meter: Invariants.TurnMeter) => {
-  if (variant.victim.host !== "relay") return Layer.succeed(OverlayHost, recording.service)
+/** The victim's host, with its work weighed as the node's is. */
+const layerHost = (variant: NodeVariant, recording: RecordingHost, meter: TurnMeter) => {
+  if (variant.victim.host !== "relay") return Layer.succeed(OverlayHost, meter.overHost(recording.service))
   return Layer.effect(
     OverlayHost,
     Effect.map(
       OverlayHostRelay.make({ trust: { validators: [...HonestPair.honestValidators, liar].map(({ id }) => id) } }),
-      ({ host }) => host
+      ({ host }) => meter.overHost(host)
     )
   ).pipe(
     Layer.provide(Layer.succeed(OverlayCrypto, meter.over(TestCrypto.make("relay host").primitives))),
@@ -126,14 +135,7 @@ const makeAttackers = (
       Effect.catchTag("WireError", Effect.die)
     )
   return {
-    dial,
-    join: Effect.fnUntraced(function*(ip, { grants = true, ...options } = {}) {
-      const peer = yield* dial(ip, options)
-      yield* peer.handshake()
-      if (grants) yield* peer.say(SendMoreExtended.make({ numMessages: 200, numBytes: 300_000 }))
-      peer.script.answersPings = true
-      return peer
-    }),
+    ...callers(dial),
     called: Effect.fnUntraced(function*(ip, options = {}) {
       const listener = yield* at(ip).listen({ host: ip, port: PORT })
       Context.get(victim.inside.services, Peers).dial(listener.address, { force: true })
@@ -150,12 +152,12 @@ const trial = Effect.fnUntraced(function*(
 ): Effect.fn.Return<
   Omit<Outcome, "millis" | "steps">,
   TransportError | ScriptFailure,
-  World.World | Scope.Scope | LoopbackTransport.LoopbackNetwork
+  Environment
 > {
   const world = yield* World.World
   const network = yield* LoopbackTransport.LoopbackNetwork
   const clock = yield* Clock.Clock
-  const meter = new Invariants.TurnMeter(() => world.steps)
+  const meter = new TurnMeter(() => world.steps)
   const events: Array<OverlayEvent> = []
   const recording = new RecordingHost()
   const { config, peers, store, survey } = variant.victim
@@ -171,6 +173,7 @@ const trial = Effect.fnUntraced(function*(
     peers,
     store,
     host: layerHost(variant, recording, meter),
+    transport: Layer.succeed(Transport, meter.overTransport(network.transportAt(hosts.victim))),
     metrics: Layer.succeed(OverlayMetrics.OverlayMetrics, metrics),
     // As a program does that has its log in lines: one for each drop, within the limit of all lines.
     onEvent: (event) => {
@@ -200,6 +203,10 @@ const trial = Effect.fnUntraced(function*(
     address: PeerAddress.make(hosts.victim, PORT),
     id: handshake.id,
     networkPassphrase: OverlayConfig.passphrases.standalone,
+    operator: {
+      ask: (path) => Effect.provideContext(OverlayAdmin.handle(path), services),
+      series: Effect.sync(() => metrics.snapshot().families.reduce((sum, { samples }) => sum + samples.length, 0))
+    },
     inside
   }
 
@@ -285,9 +292,9 @@ export const inWorld = (
   options: { readonly seed?: number | string | undefined; readonly latencyMillis?: number | undefined } = {}
 ): Effect.Effect<Outcome> => {
   const bytes = new Invariants.ByteMeter(hosts.victim, [hosts.speaker, hosts.listener])
-  const network = LoopbackTransport.layerNetwork({
-    latencyMillis: options.latencyMillis ?? 10,
-    onBytes: bytes.onBytes
+  const network = SimNetwork.layer({
+    conditions: { delayMillis: options.latencyMillis ?? 10 },
+    onBytes: (chunk, { from, link, to }) => bytes.onBytes(link, from, to, chunk)
   })
   return Effect.scoped(trial(attack, variant, bytes)).pipe(
     Effect.tap(() => Effect.sleep("1 second")),

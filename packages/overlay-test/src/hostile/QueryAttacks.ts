@@ -15,74 +15,86 @@ import {
 } from "@stellar-overlay/overlay/wire/StellarMessage"
 import type { PeerScript } from "../PeerScript.ts"
 import type { Script } from "../Script.ts"
+import type { Heard } from "../ScriptedNode.ts"
 import { type Attack, attack, bothRoles } from "./Attack.ts"
 import { hash, repeated, staysFor } from "./parts.ts"
 
 const query = { hash: hash(1) }
 
-/** More questions of a kind than a window allows; `answers` are those that are given. */
-const spam = function*(
-  peer: PeerScript,
-  question: () => StellarMessage,
-  asked: number,
-  isAnswer: (message: StellarMessage) => boolean,
-  answered: number
-): Script {
-  const from = peer.heard.length
-  yield* peer.sayAll(repeated(asked, question))
-  yield* peer.wait(100)
-  const heard = peer.heard.slice(from).filter(({ message }) => message !== undefined && isAnswer(message)).length
-  if (heard !== answered) throw peer.failure(`${answered} answers to ${asked} questions`, `${heard} came`)
+/** A question for something nobody has, and the types of DONT_HAVE that answer it. */
+interface Question {
+  readonly message: StellarMessage
+  readonly itemTypes: ReadonlyArray<number>
 }
 
-const isDontHave = (itemType: number) => (message: StellarMessage | undefined): boolean =>
-  message?._tag === "DontHave" && message.itemType === itemType
-
-interface Spam {
-  readonly question: () => StellarMessage
-  readonly isAnswer: (message: StellarMessage) => boolean
-  readonly window: number
+/** A node whose ledger is older than generalised sets says it has no TX_SET (protocol.md 7). */
+const txSetQuestion: Question = {
+  message: GetTxSet.make(query),
+  itemTypes: [MessageType.GeneralizedTxSet, MessageType.TxSet]
 }
 
-/** Asks more than it may, waits for the next window, asks again. */
-const spamTwice = function*(peer: PeerScript, { isAnswer, question, window }: Spam): Script {
-  yield* peer.handshake()
-  yield* peer.say(SendMoreExtended.make({ numMessages: 200, numBytes: 300_000 }))
-  yield* spam(peer, question, window, isAnswer, window)
-  yield* spam(peer, question, 1, isAnswer, 0)
-  yield* spam(peer, question, 2 * window, isAnswer, 0)
-  yield* staysFor(peer, 59_000)
-  yield* spam(peer, question, 1, isAnswer, 0)
-  yield* staysFor(peer, 1000)
-  yield* spam(peer, question, window + 1, isAnswer, window)
-}
+const quorumSetQuestion: Question = { message: GetScpQuorumSet.make(query), itemTypes: [MessageType.ScpQuorumSet] }
+
+const answers = ({ itemTypes }: Question, { message }: Heard): boolean =>
+  message?._tag === "DontHave" && itemTypes.includes(message.itemType)
 
 /**
- * Asks three times what it may, at a node whose window may be shorter, because its ledgers are. A question of another
- * kind, which has a limit of its own, says when all answers are there.
+ * Asks so often, and counts the answers. A question of another kind, which has a limit of its own and is answered in its
+ * turn, says when all are there.
  */
-const spamOnce = function*(
-  peer: PeerScript,
-  { fence, isAnswer, isFence, question, window }: Spam & {
-    readonly fence: StellarMessage
-    readonly isFence: (message: StellarMessage | undefined) => boolean
-  }
-): Script {
-  yield* peer.handshake()
-  const count = function*(asked: number): Script<number> {
-    const from = peer.heard.length
-    yield* peer.sayAll([...repeated(asked, question), fence])
-    yield* peer.expect(({ message }) => isFence(message))
-    return peer.heard.slice(from).filter(({ message }) => message !== undefined && isAnswer(message)).length
-  }
-  const answered = yield* count(3 * window)
-  if (answered === 0 || answered > window) throw peer.failure(`1 to ${window} answers`, `${answered} came`)
-  const more = yield* count(window)
+const ask = function*(peer: PeerScript, times: number, question: Question, fence: Question): Script<number> {
+  const from = peer.heard.length
+  yield* peer.sayAll([...repeated(times, () => question.message), fence.message])
+  yield* peer.expect((heard) => answers(fence, heard))
+  return peer.heard.slice(from).filter((heard) => answers(question, heard)).length
+}
+
+const WINDOW = 300
+
+/** Asks three times what it may, at a node whose window may be shorter, because its ledgers are. */
+const inOneWindow = function*(peer: PeerScript, question: Question, fence: Question): Script {
+  const answered = yield* ask(peer, 3 * WINDOW, question, fence)
+  if (answered === 0 || answered > WINDOW) throw peer.failure(`1 to ${WINDOW} answers`, `${answered} came`)
+  const more = yield* ask(peer, WINDOW, question, fence)
   if (more !== 0) throw peer.failure("no more answers in this window", `${more} came`)
 }
 
-const TX_SET = MessageType.GeneralizedTxSet
-const QUORUM_SET = MessageType.ScpQuorumSet
+/** Asks more than it may, waits for the next window, asks again; each step with the answers that are due. */
+const inTwoWindows = function*(peer: PeerScript, question: Question, fence: Question): Script {
+  const expectAnswers = function*(times: number, due: number): Script {
+    const answered = yield* ask(peer, times, question, fence)
+    if (answered !== due) throw peer.failure(`${due} answers to ${times} questions`, `${answered} came`)
+  }
+  yield* expectAnswers(WINDOW, WINDOW)
+  yield* expectAnswers(1, 0)
+  yield* expectAnswers(2 * WINDOW, 0)
+  yield* staysFor(peer, 59_000)
+  yield* expectAnswers(1, 0)
+  yield* staysFor(peer, 1000)
+  yield* expectAnswers(WINDOW + 1, WINDOW)
+}
+
+const spam = (id: string, name: string, question: Question, fence: Question): Attack =>
+  attack({
+    id,
+    title: `${WINDOW} ${name} per 60 s are answered, more are ignored in silence`,
+    roles: bothRoles,
+    cases: [
+      { name: "for one it does not have, in one window", story: inOneWindow },
+      {
+        name: "for one it does not have, in two windows",
+        story: inTwoWindows,
+        slow: true,
+        // The numbers are those of ledgers of 5 s.
+        victim: { config: { expectedCloseTimeMillis: 5000 } }
+      }
+    ],
+    *run(peer, { story }) {
+      yield* peer.handshake()
+      yield* peer.say(SendMoreExtended.make({ numMessages: 200, numBytes: 300_000 }))
+      yield* story(peer, question, fence)
+    }
+  })
 
 /**
  * Asks for transaction sets without end.
@@ -90,26 +102,7 @@ const QUORUM_SET = MessageType.ScpQuorumSet
  * @category attacks
  * @since 0.1.0
  */
-export const q1: Attack = (() => {
-  const asks = { question: () => GetTxSet.make(query), isAnswer: isDontHave(TX_SET), window: 300 }
-  const fence = { fence: GetScpQuorumSet.make(query), isFence: isDontHave(QUORUM_SET) }
-  return attack({
-    id: "Q1",
-    title: "300 GET_TX_SET per 60 s are answered, more are ignored in silence",
-    roles: bothRoles,
-    cases: [
-      { name: "for one it does not have, in one window", windows: 1 },
-      // The numbers are those of ledgers of 5 s.
-      {
-        name: "for one it does not have, in two windows",
-        windows: 2,
-        slow: true,
-        victim: { config: { expectedCloseTimeMillis: 5000 } }
-      }
-    ],
-    run: (peer, { windows }) => windows === 1 ? spamOnce(peer, { ...asks, ...fence }) : spamTwice(peer, asks)
-  })
-})()
+export const q1: Attack = spam("Q1", "GET_TX_SET", txSetQuestion, quorumSetQuestion)
 
 /**
  * Asks for SCP state without end. The answer, if there is one, is no reply that can be told apart: what is counted is
@@ -140,26 +133,7 @@ export const q2 = attack({
  * @category attacks
  * @since 0.1.0
  */
-export const q3: Attack = (() => {
-  const asks = { question: () => GetScpQuorumSet.make(query), isAnswer: isDontHave(QUORUM_SET), window: 300 }
-  const fence = { fence: GetTxSet.make(query), isFence: isDontHave(TX_SET) }
-  return attack({
-    id: "Q3",
-    title: "300 GET_SCP_QUORUMSET per 60 s are answered, more are ignored in silence",
-    roles: bothRoles,
-    cases: [
-      { name: "for one it does not have, in one window", windows: 1 },
-      // The numbers are those of ledgers of 5 s.
-      {
-        name: "for one it does not have, in two windows",
-        windows: 2,
-        slow: true,
-        victim: { config: { expectedCloseTimeMillis: 5000 } }
-      }
-    ],
-    run: (peer, { windows }) => windows === 1 ? spamOnce(peer, { ...asks, ...fence }) : spamTwice(peer, asks)
-  })
-})()
+export const q3: Attack = spam("Q3", "GET_SCP_QUORUMSET", quorumSetQuestion, txSetQuestion)
 
 /**
  * All of them.

@@ -18,12 +18,12 @@ import { honestValidators } from "./HonestPair.ts"
 import {
   atMost,
   type Attackers,
+  dropsOf,
   equal,
   holds,
   type NodeCase,
   type OverlayAttack,
-  overlayAttack,
-  type Victim
+  overlayAttack
 } from "./OverlayAttack.ts"
 import { hash, repeated } from "./parts.ts"
 import * as Validators from "./Validators.ts"
@@ -47,11 +47,6 @@ const relayed = ({ script }: ScriptedPeer.ScriptedPeer, messages: Iterable<ScpMe
   const heard = new Set(script.messages("ScpMessage").map(({ bytes }) => hex(bytes)))
   return Array.from(messages).filter(({ bytes }) => heard.has(hex(bytes))).length
 }
-
-const drops = ({ inside }: Victim, host: string) =>
-  inside.events.flatMap((event) =>
-    event._tag === "PeerDropped" && event.role === "acceptor" && event.address.host === host ? [event.reason._tag] : []
-  )
 
 /**
  * SCP messages that their validators did not sign.
@@ -94,7 +89,7 @@ export const a10 = overlayAttack<
       if (kind === "one again and again") yield* peer.expectOpen(1000) // copies of one are dropped before they are judged
       else {
         yield* peer.expectClosed({ error: "silent" })
-        yield* equal(drops(victim, "20.0.0.1"), ["TooManyBadSignatures"], "the reason")
+        yield* equal(dropsOf(victim, "20.0.0.1"), ["TooManyBadSignatures"], "the reason")
       }
       yield* observer.expectOpen(500)
       yield* equal(relayed(observer, messages), 0, "forged messages relayed")

@@ -15,7 +15,16 @@ import {
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as ScriptedPeer from "../ScriptedPeer.ts"
-import { atMost, equal, holds, type NodeCase, type OverlayAttack, overlayAttack, type Victim } from "./OverlayAttack.ts"
+import {
+  atMost,
+  dropsOf,
+  equal,
+  holds,
+  type NodeCase,
+  type OverlayAttack,
+  overlayAttack,
+  type Victim
+} from "./OverlayAttack.ts"
 import { repeated } from "./parts.ts"
 import { type Validator, validator } from "./Validators.ts"
 
@@ -115,12 +124,7 @@ export const s2 = overlayAttack<NodeCase & { before: ReadonlyArray<StellarMessag
     const heard = heardOf(observer).length
     yield* peer.say(forged(message))
     yield* peer.expectClosed({ within: 1000 })
-    const reasons = victim.inside.events.flatMap((event) =>
-      event._tag === "PeerDropped" && event.address.host === "20.0.0.1" && event.role === "acceptor"
-        ? [event.reason._tag]
-        : []
-    )
-    yield* equal(reasons, ["SurveySignature"], "the reason")
+    yield* equal(dropsOf(victim, "20.0.0.1"), ["SurveySignature"], "the reason")
     yield* observer.expectOpen(200)
     yield* equal([survey.state.phase, heardOf(observer).length], [phase, heard], "phase and what others heard")
   })

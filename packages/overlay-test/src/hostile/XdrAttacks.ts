@@ -14,8 +14,9 @@ import type { Mark } from "../RandomXdr.ts"
 import { type Attack, attack, bothRoles, type Case } from "./Attack.ts"
 import { everyTag, hash, random, transaction, txSet, words } from "./parts.ts"
 
-/** Seeds tried for each message type in search of every kind of place. */
+/** Seeds tried for each message type in search of every kind of place, and for transactions in search of a boolean. */
 const SEEDS = 12
+const BOOLEAN_SEEDS = 80
 
 interface Place {
   readonly tag: MessageTag
@@ -24,10 +25,16 @@ interface Place {
 }
 
 /** One valid message for every field of every message type where the given kinds of constraint occur. */
-const placesOf = (...kinds: ReadonlyArray<Mark["kind"]>): ReadonlyArray<Place> => {
+const placesOf = (...kinds: ReadonlyArray<Mark["kind"]>): ReadonlyArray<Place> => placesIn(everyTag, SEEDS, kinds)
+
+const placesIn = (
+  tags: ReadonlyArray<MessageTag>,
+  seeds: number,
+  kinds: ReadonlyArray<Mark["kind"]>
+): ReadonlyArray<Place> => {
   const found = new Map<string, Place>()
-  for (const tag of everyTag) {
-    for (let seed = 1; seed <= SEEDS; seed++) {
+  for (const tag of tags) {
+    for (let seed = 1; seed <= seeds; seed++) {
       const { bytes, marks } = random(tag, seed, 600)
       for (const mark of marks) {
         const key = `${tag}/${mark.field}/${mark.kind}`
@@ -37,6 +44,9 @@ const placesOf = (...kinds: ReadonlyArray<Mark["kind"]>): ReadonlyArray<Place> =
   }
   return [...found.values()]
 }
+
+/** Booleans are rare: the only ones are those of contracts. */
+const booleans = placesIn(["Transaction"], BOOLEAN_SEEDS, ["bool"])
 
 const nameOf = ({ mark, tag }: Place): string =>
   `${tag}: ${mark.kind} of ${mark.field === "" ? "the message" : mark.field}`
@@ -55,6 +65,12 @@ const corrupt = function*(peer: PeerScript, { bytes }: { readonly bytes: () => U
 }
 
 type Corrupt = Case & { bytes: () => Uint8Array }
+
+/**
+ * Whether core takes values there that XDR does not have: any number but 0 is true to it, and it may not look at an enum
+ * that decides nothing (protocol.md 1.3 and Annex E). Discriminants, lengths and padding are as strict there as here.
+ */
+const isLaxInCore = ({ mark: { kind } }: Place): boolean => kind === "bool" || kind === "enum"
 
 /** Values without a name at a place, or none when every value is tolerated there. */
 const invalidValues = ({ mark: { field, kind, shape } }: Place): ReadonlyArray<number> => {
@@ -84,10 +100,11 @@ export const x1 = attack<Corrupt>({
       roles: bothRoles,
       bytes: () => words(type, 0, 0, 0)
     })),
-    ...placesOf("discriminant", "enum", "bool").flatMap((place) =>
+    ...[...placesOf("discriminant", "enum"), ...booleans].flatMap((place) =>
       invalidValues(place).map((value) => ({
         name: `${nameOf(place)} = ${value}`,
         drop: "CorruptXdr" as const,
+        strict: isLaxInCore(place),
         bytes: () => withWord(place, value)
       }))
     )
@@ -240,7 +257,11 @@ export const x4 = attack<Corrupt>({
         return bytes
       }
     })),
-    ...placesOf("bool", "flag").map((place) => ({ name: `${nameOf(place)} = 2`, bytes: () => withWord(place, 2) }))
+    ...[...placesOf("flag"), ...booleans].map((place) => ({
+      name: `${nameOf(place)} = 2`,
+      strict: isLaxInCore(place),
+      bytes: () => withWord(place, 2)
+    }))
   ].map((corrupt) => ({ ...corrupt, drop: "CorruptXdr" as const })),
   run: corrupt
 })

@@ -3,6 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Invariants from "@stellar-overlay/overlay-test/hostile/Invariants"
 import { overlayAttack } from "@stellar-overlay/overlay-test/hostile/OverlayAttack"
 import * as OverlayTrial from "@stellar-overlay/overlay-test/hostile/OverlayTrial"
+import { RecordingHost } from "@stellar-overlay/overlay-test/hostile/RecordingHost"
+import { COSTS, TurnMeter } from "@stellar-overlay/overlay-test/hostile/TurnMeter"
+import { scp, validator } from "@stellar-overlay/overlay-test/hostile/Validators"
 import { Context, Effect } from "effect"
 import * as DropReason from "../../src/DropReason.ts"
 import * as NodeOverlayCrypto from "../../src/NodeOverlayCrypto.ts"
@@ -17,6 +20,14 @@ const passages = (count: number, millis: (i: number) => number | undefined) =>
     const took = millis(i)
     return { saidAt: 100 * i, heardAt: took === undefined ? undefined : 100 * i + took }
   })
+
+/** So many frames of so many bytes, marks included. */
+const framed = (count: number, size: number): Uint8Array => {
+  const bytes = new Uint8Array(count * (4 + size))
+  const view = new DataView(bytes.buffer)
+  for (let i = 0; i < count; i++) view.setUint32(i * (4 + size), 0x8000_0000 + size)
+  return bytes
+}
 
 const dropped = (port: number): OverlayEvent => ({
   _tag: "PeerDropped",
@@ -53,7 +64,7 @@ describe("the global invariants", () => {
   it("G5 a turn of five hundred signature checks is too long, five hundred turns of one are not", () => {
     for (const [perTurn, problems] of [[1, 0], [500, 1]] as const) {
       let turn = 0
-      const meter = new Invariants.TurnMeter(() => turn)
+      const meter = new TurnMeter(() => turn)
       const { ed25519Verify } = meter.over(NodeOverlayCrypto.primitives)
       for (let i = 0; i < 500; i++) {
         if (i % perTurn === 0) turn++
@@ -62,6 +73,60 @@ describe("the global invariants", () => {
       assert.lengthOf(meter.problems(), problems)
       assert.strictEqual(meter.verified, 500)
     }
+  })
+
+  it("G5 the bytes and messages of a turn count as its signatures do", () => {
+    let turn = 0
+    const meter = new TurnMeter(() => turn)
+    const chunk = framed(1000, 84)
+    const remote = PeerAddress.make("20.0.0.1", 1)
+    const connection = { remote, pull: Effect.succeed([chunk] as const), write: () => Effect.void, end: Effect.void }
+    const transport = meter.overTransport({
+      dial: () => Effect.succeed(connection),
+      listen: () => Effect.die("unused")
+    })
+    const weighed = Effect.runSync(Effect.scoped(transport.dial(remote, { timeoutMillis: 1 })))
+    const moved = COSTS.call + chunk.length * COSTS.perByteMoved
+    const read = moved + 1000 * (COSTS.frame + 84 * COSTS.perByteValidated)
+    Effect.runSync(weighed.pull)
+    assert.closeTo(meter.worst, read, 1e-6)
+    Effect.runSync(weighed.write([chunk]))
+    assert.closeTo(meter.worst, read + moved + 1000 * COSTS.encode, 1e-6, "in one turn")
+    turn++
+    Effect.runSync(weighed.pull)
+    assert.closeTo(meter.spent.read, 2 * read, 1e-6)
+    assert.closeTo(meter.worst, read + moved + 1000 * COSTS.encode, 1e-6, "in a turn of its own")
+    assert.isEmpty(meter.problems())
+    // As many pulls as make the longest turn, and one more.
+    for (let i = 0; i <= COSTS.maxTurn / read; i++) Effect.runSync(weighed.pull)
+    assert.lengthOf(meter.problems(), 1)
+  })
+
+  it("G5 a message in pieces is weighed once, when it is whole, and what is handed over as it is", () => {
+    const meter = new TurnMeter(() => 0)
+    const all = framed(1, 996)
+    const pieces = [all.subarray(0, 2), all.subarray(2, 500), all.subarray(500)]
+    const remote = PeerAddress.make("20.0.0.1", 1)
+    const pull = Effect.suspend(() => Effect.succeed([pieces.shift()!] as const))
+    const connection = { remote, pull, write: () => Effect.void, end: Effect.void }
+    const transport = meter.overTransport({
+      dial: () => Effect.succeed(connection),
+      listen: () => Effect.die("unused")
+    })
+    const weighed = Effect.runSync(Effect.scoped(transport.dial(remote, { timeoutMillis: 1 })))
+    Effect.runSync(weighed.pull)
+    Effect.runSync(weighed.pull)
+    assert.closeTo(meter.spent.read, 2 * COSTS.call + 500 * COSTS.perByteMoved, 1e-6)
+    Effect.runSync(weighed.pull)
+    const whole = 3 * COSTS.call + 1000 * COSTS.perByteMoved + COSTS.frame + 996 * COSTS.perByteValidated
+    assert.closeTo(meter.spent.read, whole, 1e-6)
+    const host = meter.overHost(new RecordingHost().service)
+    const messages = [
+      scp({ by: validator(1), slot: 1, closeTime: 0 }),
+      scp({ by: validator(2), slot: 1, closeTime: 0 })
+    ]
+    Effect.runSync(host.receiveScp([messages[0]!, messages[1]!], undefined))
+    assert.strictEqual(meter.spent.handed, 2 * COSTS.handed)
   })
 
   it("G6 a connection that was dropped twice, or never, is said; and drops that were not counted or logged", () => {
@@ -75,22 +140,20 @@ describe("the global invariants", () => {
   })
 
   it("G7 what is said beyond the handshake counts, SCP messages and honest hosts do not", () => {
-    const victim = PeerAddress.make("10.1.0.1", 11_625)
-    const link = (id: number, from: string) => ({ id, dialer: PeerAddress.make(from, 50_000), listener: victim })
+    const [victim, attacker, honest] = ["10.1.0.1", "20.0.0.1", "10.2.0.1"]
     const frame = (type: number, size: number) => {
-      const bytes = new Uint8Array(4 + size)
-      new DataView(bytes.buffer).setUint32(0, 0x8000_0000 + size)
+      const bytes = framed(1, size)
       new DataView(bytes.buffer).setUint32(16, type)
       return bytes
     }
-    const meter = new Invariants.ByteMeter(victim.host, ["10.2.0.1"])
-    const [attacker, honest] = [link(1, "20.0.0.1"), link(2, "10.2.0.1")]
-    meter.onBytes(attacker, "toListener", new Uint8Array(1000))
-    meter.onBytes(attacker, "toDialer", frame(MessageType.ScpMessage, 100_000))
-    meter.onBytes(attacker, "toDialer", frame(MessageType.TxSet, Invariants.FREE_BYTES - 4))
-    meter.onBytes(honest, "toDialer", frame(MessageType.TxSet, 100_000))
+    const meter = new Invariants.ByteMeter(victim, [honest])
+    meter.onBytes(1, attacker, victim, new Uint8Array(1000))
+    meter.onBytes(1, victim, attacker, frame(MessageType.ScpMessage, 100_000))
+    meter.onBytes(1, victim, attacker, frame(MessageType.TxSet, Invariants.FREE_BYTES - 4))
+    meter.onBytes(2, victim, honest, frame(MessageType.TxSet, 100_000))
+    meter.onBytes(3, attacker, honest, frame(MessageType.TxSet, 100_000))
     assert.isEmpty(meter.problems(0))
-    meter.onBytes(attacker, "toDialer", frame(MessageType.TxSet, 1996))
+    meter.onBytes(1, victim, attacker, frame(MessageType.TxSet, 1996))
     assert.strictEqual(meter.amplification, 2)
     assert.isEmpty(meter.problems(2))
     assert.lengthOf(meter.problems(1.9), 1)
