@@ -119,8 +119,8 @@ class TcpConnection implements Connection {
     raw.pause()
     raw.on("readable", this.deliver)
     raw.on("error", this.onError)
-    raw.once("end", this.onEnd)
-    raw.once("close", this.onEnd)
+    raw.on("end", this.onEnd)
+    raw.on("close", this.onEnd)
     // What happened before anybody listened.
     if (raw.errored !== null) this.broken = codeOf(raw.errored)
     if (raw.readableEnded || raw.destroyed) this.isOver = true
