@@ -97,7 +97,9 @@ class NodeMacKey implements MacKey {
 
   constructor(key: Uint8Array) {
     writePad(key, innerConstant, innerScratch)
-    this.#innerPad = Array.from(innerWords.subarray(0, MAC_LENGTH / 4))
+    const words = new Array<number>(MAC_LENGTH / 4).fill(0) // Array.from would leave room for nine more
+    for (let i = 0; i < words.length; i++) words[i] = innerWords[i]!
+    this.#innerPad = words
     wipeScratch(0)
   }
 
