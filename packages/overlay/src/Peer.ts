@@ -185,12 +185,12 @@ export const connect = Effect.fnUntraced(
         Effect.mapError((error) => new PeerDropped({ address, id: undefined, reason: dialFailure(error) })),
         Effect.tapError(({ reason }) => over(reason)),
         Effect.onInterrupt(() => over(DropReason.make("Shutdown"))),
-        traced(isTraced, "overlay.dial", { address: String(address) })
+        traced(isTraced, "overlay.dial", () => ({ address: String(address) }))
       )
       metrics.count("stellar_overlay_dials_total", "connected")
       return yield* establish(connection, "initiator", options, isTraced)
     }))
-    return yield* traced(isTraced, "overlay.connect", { address: String(address) })(connecting)
+    return yield* traced(isTraced, "overlay.connect", () => ({ address: String(address) }))(connecting)
   }
 )
 
@@ -270,7 +270,7 @@ const establish = (
   options: PeerOptions,
   isTraced: boolean
 ): Effect.Effect<Peer, PeerDropped, LocalNode | Scope.Scope> =>
-  traced(isTraced, "overlay.handshake", { role, remote: String(connection.remote) })(
+  traced(isTraced, "overlay.handshake", () => ({ role, remote: String(connection.remote) }))(
     authenticate(connection, role, options)
   )
 

@@ -14,12 +14,12 @@ import type { FetchEvent, OverlayEvent } from "../OverlayEvents.ts"
 export const sampled = (rate: number): Effect.Effect<boolean> =>
   rate <= 0 ? Effect.succeed(false) : Effect.map(Random.next, (draw) => draw < rate)
 
-/** Runs an effect in a span, or as it is. */
+/** Runs an effect in a span, or as it is. Attributes are made for a span: texts of addresses are not for every handshake. */
 export const traced =
-  (isTraced: boolean, name: string, attributes: Readonly<Record<string, unknown>>) =>
+  (isTraced: boolean, name: string, attributes: () => Readonly<Record<string, unknown>>) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     // Nothing in here asks for a parent span.
-    isTraced ? Effect.withSpan(self, name, { attributes }) as Effect.Effect<A, E, R> : self
+    isTraced ? Effect.withSpan(self, name, { attributes: attributes() }) as Effect.Effect<A, E, R> : self
 
 /** Open searches that have a span at most; a search beyond has none. */
 const MAX_SPANS = 1024
