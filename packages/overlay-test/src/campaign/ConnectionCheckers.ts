@@ -190,32 +190,41 @@ const ADDRESS_SIZE = 16
 const NOT_KEPT = 2
 
 /**
- * Who is called tells of others, and who is told remembers them.
+ * Who is called tells of others, and who is told remembers them. What a connection told counts while it lasts: who has no
+ * room for whom it called drops it with AUTH, and does not read what follows.
  *
  * @category checkers
  * @since 0.1.0
  */
 export const othersTold = Checker.make("othersTold", "addresses are passed on and kept", (fail) => {
-  const told = new Map<string, number>()
+  /** Addresses told in one message, by the node that was told and the one that told it. */
+  const told = new Map<string, Map<string, number>>()
   const known = new Map<string, number>()
   let auths = 0
+  let isAnybodyTold = false
   return {
     NodeStarted: ({ node }) => {
       told.delete(node)
       known.delete(node)
     },
-    Message: ({ size, to, type }) => {
+    Message: ({ from, size, to, type }) => {
       if (type === MessageType.Auth) auths++
       if (type !== MessageType.Peers) return
-      told.set(to, Math.max(told.get(to) ?? 0, (size - EMPTY_SIZE) / ADDRESS_SIZE))
+      isAnybodyTold = true
+      const tellers = told.get(to) ?? new Map<string, number>()
+      told.set(to, tellers.set(from, (size - EMPTY_SIZE) / ADDRESS_SIZE))
+    },
+    Peer: ({ event, node, other }) => {
+      if (event._tag === "PeerDropped") told.get(node)?.delete(other)
     },
     Snapshot: ({ gauges, node }) => {
       known.set(node, gauges.find(({ name }) => name === "known addresses")?.value ?? 0)
     },
     Phase: ({ at, phase }) => {
       if (phase !== "stopping") return
-      if (auths >= LEAST_AUTHS && told.size === 0) fail(at, [], `${auths / 2} connections, and nobody told of others`)
-      for (const [node, count] of told) {
+      if (auths >= LEAST_AUTHS && !isAnybodyTold) fail(at, [], `${auths / 2} connections, and nobody told of others`)
+      for (const [node, tellers] of told) {
+        const count = Math.max(0, ...tellers.values())
         const has = known.get(node) ?? count
         if (has + NOT_KEPT < count) fail(at, [node], `${node} was told ${count} addresses at once and knows ${has}`)
       }

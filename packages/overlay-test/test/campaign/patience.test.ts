@@ -289,6 +289,9 @@ describe("checkers of connections", () => {
         ...Array.from({ length: 40 }, (_, i) => says(i, "b", Auth)),
         says(20, "b", Peers, { size: 8 + 4 * 16 }),
         looks(30, { gauges: [{ name: "known addresses", value: 2, bound: 100 }] }),
+        // Seeds 47 and 141: who has no room for whom it called does not read what follows AUTH.
+        says(40, "b", Peers, { size: 8 + 9 * 16 }),
+        event(41, dropped("PeerRejected", false)),
         phase("stopping", 50)
       ],
       bad: {
