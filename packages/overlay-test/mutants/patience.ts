@@ -51,15 +51,15 @@ export const patienceMutants: ReadonlyArray<Mutant> = [
   ),
   mutant(
     "the-watch-sleeps",
-    runtime,
-    "if (wait > 0) yield* Effect.sleep(Math.ceil(wait))",
-    "if (wait > 0) yield* Effect.sleep(1000 * Math.ceil(wait))"
+    "packages/overlay/src/internal/deadlines.ts",
+    "Effect.sleep(wait)",
+    "Effect.sleep(1000 * wait)"
   ),
   mutant(
     "goodbyes-are-not-flushed",
     runtime,
-    "if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.outbox.open()",
-    "if (this.delivering ? session.hasDirectOutput : session.hasOutput) this.outbox.open()"
+    "if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriter()",
+    "if (!ended && (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriter()"
   ),
   mutant(
     "a-read-that-fails-is-not-told",

@@ -19,6 +19,7 @@ const answers = "packages/overlay/src/internal/queryAnswers.ts"
 const registry = "packages/overlay/src/protocol/PeerRegistry.ts"
 const peers = "packages/overlay/src/Peers.ts"
 const live = "packages/overlay/src/internal/livePeers.ts"
+const delivery = "packages/overlay/src/internal/delivery.ts"
 const runtime = "packages/overlay/src/internal/peerRuntime.ts"
 const handshake = "packages/overlay/src/protocol/Handshake.ts"
 const liveness = "packages/overlay/src/protocol/Liveness.ts"
@@ -324,19 +325,14 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
     "        wasDropped = true"
   ),
   mutant("sockets-are-not-released", peers, "      registry.release(entry)\n      metrics", "      metrics"),
-  mutant(
-    "bulk-is-not-consumed",
-    live,
-    `Effect.all([this.#consume(entry, peer, "urgent"), this.#consume(entry, peer, "bulk")]`,
-    `Effect.all([this.#consume(entry, peer, "urgent")]`
-  ),
+  mutant("bulk-is-not-consumed", delivery, `    this.pumpLane("bulk")\n`, ""),
   mutant(
     "nobody-hears-of-a-new-peer",
     live,
     "Effect.andThen(this.#tellAll(peer, (handler) => handler.connected?.(peer)))",
     "Effect.andThen(Effect.void)"
   ),
-  mutant("writers-do-not-go-on", runtime, "        session.wrote(runtime.now())\n", ""),
+  mutant("writers-do-not-go-on", runtime, "      session.wrote(runtime.now())\n", ""),
   mutant(
     "readers-stay-stopped",
     runtime,

@@ -219,5 +219,13 @@ export const wireMutants: ReadonlyArray<Mutant> = [
     find: `this.drop(DropReason.make("ReceivedPeers"), now)`,
     replace: "",
     rows: ["P2"]
+  },
+  {
+    // Only who is called is told addresses, so that this one shows to attackers that the node dials and to nobody else.
+    name: "peers-again-and-again",
+    file: "packages/overlay/src/protocol/Session.ts",
+    find: `this.drop(DropReason.make("TooManyPeersMessages"), now)`,
+    replace: "",
+    rows: ["P2"]
   }
 ]
