@@ -6,8 +6,11 @@ type AnyFiber = Fiber.Fiber<unknown, unknown>
 /** Fibers that are kept before the ended ones among them are forgotten. */
 const SWEEP_AT = 4096
 
+const hasEnded = (fiber: AnyFiber): boolean => fiber.pollUnsafe() !== undefined
+
 /**
- * The fibers of a world that have not ended. A fiber enters with its first operation: the scheduler is asked about it.
+ * The fibers of a world that have not ended. A fiber enters when another goes on, having been asked about by the scheduler
+ * with its first operation; most have ended by then, and never enter.
  */
 export class FiberBook {
   private readonly fibers = new Set<AnyFiber>()
@@ -22,9 +25,14 @@ export class FiberBook {
    * dense array is found sooner than a member of a set of thousands (2 % of a large network's time).
    */
   note(fiber: AnyFiber): void {
-    if (fiber === this.last) return
+    const { last } = this
+    if (fiber === last) return
     this.last = fiber
-    if (this.firstId < 0) this.firstId = fiber.id
+    if (last === undefined) this.firstId = fiber.id
+    else if (!hasEnded(last)) this.enter(last)
+  }
+
+  private enter(fiber: AnyFiber): void {
     const index = fiber.id - this.firstId
     if (this.entered[index] === 1) return
     if (index >= this.entered.length) this.grow(index)
@@ -40,19 +48,21 @@ export class FiberBook {
   }
 
   private sweep(): void {
-    for (const fiber of this.fibers) if (fiber.pollUnsafe() !== undefined) this.fibers.delete(fiber)
+    for (const fiber of this.fibers) if (hasEnded(fiber)) this.fibers.delete(fiber)
     this.sweepAt = 2 * this.fibers.size + SWEEP_AT
   }
 
   /** Those that have not ended, in the order in which they began; without the one given. */
   alive(except?: AnyFiber): Array<AnyFiber> {
+    const { last } = this
+    if (last !== undefined && !hasEnded(last)) this.enter(last)
     this.sweep()
-    this.last = undefined
     return [...this.fibers].filter((fiber) => fiber !== except)
   }
 
   clear(): void {
     this.fibers.clear()
+    this.entered.fill(0)
     this.last = undefined
   }
 }

@@ -93,6 +93,9 @@ export class PeerRuntime implements Sleeper {
   private reader: Fiber.Fiber<void> | undefined
   private writer: Fiber.Fiber<void> | undefined
   private isWriting = false
+  /** What a writer does: at once, or when this turn has queued all of it. */
+  private writing: Effect.Effect<void> | undefined
+  private writingLater: Effect.Effect<void> | undefined
   private delivery: Delivery | undefined
   /** Whether what was just read is being handled, by the consumer above all. */
   private delivering = false
@@ -207,8 +210,9 @@ export class PeerRuntime implements Sleeper {
   private startWriter(): void {
     if (this.isWriting || this.flushed.isOpen) return
     this.isWriting = true
-    const writing = guard(this, write(this))
-    const writer = this.fork(this.delivering ? writing : Effect.andThen(Effect.yieldNow, writing))
+    this.writing ??= guard(this, write(this))
+    this.writingLater ??= Effect.andThen(Effect.yieldNow, this.writing)
+    const writer = this.fork(this.delivering ? this.writing : this.writingLater)
     this.writer = this.isWriting ? writer : undefined
   }
 

@@ -160,6 +160,21 @@ export const decodeStrKey = (version: number, text: string): Result.Result<Uint8
 }
 
 /**
+ * Texts of keys that were asked for: every message of a validator names it, and the text takes ten times as long to make
+ * as to find. A key has one place, where it replaces whoever was there, so that nobody's keys make it grow.
+ */
+const PLACES = 1024
+const knownKeys = new Uint8Array(PLACES * KEY_LENGTH)
+const knownIds: Array<NodeId | undefined> = Array.from({ length: PLACES })
+
+/** Whether the key at `at` is the one at its place. */
+const isKnownAt = (place: number, bytes: Uint8Array, at: number): boolean => {
+  const first = place * KEY_LENGTH
+  for (let i = 0; i < KEY_LENGTH; i++) if (knownKeys[first + i] !== bytes[at + i]) return false
+  return true
+}
+
+/**
  * The identity with the key at `bytes[at, at + 32)`, for keys inside a larger buffer. Throws a `RangeError` when the
  * buffer ends before, which is a defect of the caller: messages are validated before they are read.
  *
@@ -170,12 +185,17 @@ export const fromBytesAt = (bytes: Uint8Array, at: number): NodeId => {
   if (!(at >= 0 && at + KEY_LENGTH <= bytes.length)) {
     throw new RangeError(`no ${KEY_LENGTH}-byte key at ${at} of ${bytes.length} bytes`)
   }
+  const place = (bytes[at]! << 8 | bytes[at + 1]!) % PLACES
+  const known = knownIds[place]
+  if (known !== undefined && isKnownAt(place, bytes, at)) return known
   scratch[0] = StrKeyVersion.PublicKey
-  for (let i = 0; i < KEY_LENGTH; i++) scratch[i + 1] = bytes[at + i]!
+  for (let i = 0; i < KEY_LENGTH; i++) scratch[i + 1] = knownKeys[place * KEY_LENGTH + i] = bytes[at + i]!
   const crc = crc16(scratch, KEY_LENGTH + 1)
   scratch[KEY_LENGTH + 1] = crc
   scratch[KEY_LENGTH + 2] = crc >> 8
-  return encodeGroups(scratch, scratch.length) as NodeId // a brand over the text just made
+  const id = encodeGroups(scratch, scratch.length) as NodeId // a brand over the text just made
+  knownIds[place] = id
+  return id
 }
 
 /**
