@@ -20,7 +20,7 @@ export type BatchHandler = (messages: NonEmptyReadonlyArray<StellarMessage>) => 
 
 /** What a delivery needs of the connection. */
 export interface Source {
-  readonly session: Session
+  readonly session: Pick<Session, "hasBatch" | "takeBatch"> & { readonly options: Pick<Session["options"], "timers"> }
   readonly settle: (batch: Batch, takenAt: number) => void
   readonly millis: () => number
   readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
