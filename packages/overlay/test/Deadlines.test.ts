@@ -30,7 +30,7 @@ class Dozer implements Deadlines.Sleeper {
 }
 
 describe("Deadlines", () => {
-  it.effect("LIV-20 wakes everybody at all deadlines, however many there are", () =>
+  it.effect("wakes everybody at all deadlines, however many there are", () =>
     Effect.gen(function*() {
       const deadlines = yield* Deadlines.make
       const now = yield* millis
@@ -47,7 +47,7 @@ describe("Deadlines", () => {
       }
     }))
 
-  it.effect("LIV-20 a nearer deadline moves the timer; who is woken may leave, and take others along", () =>
+  it.effect("a nearer deadline moves the timer; who is woken may leave, and take others along", () =>
     Effect.gen(function*() {
       const deadlines = yield* Deadlines.make
       const now = yield* millis
@@ -70,7 +70,7 @@ describe("Deadlines", () => {
       assert.deepStrictEqual(late.woken, [50, 60])
     }))
 
-  it.effect("LIV-20 nobody is woken when the scope is closed", () =>
+  it.effect("nobody is woken when the scope is closed", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       const deadlines = yield* Scope.provide(Deadlines.make, scope)
