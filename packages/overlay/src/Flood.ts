@@ -60,7 +60,7 @@ import {
 export interface FloodShape {
   /**
    * Tells every authenticated peer that does not know it: a transaction by advert, anything else in full. The number of
-   * peers newly told.
+   * peers newly told. Out of sync a transaction that the host holds has its turn when the node is in sync again.
    */
   readonly broadcast: (message: StellarMessage) => number
   /**
@@ -193,6 +193,8 @@ const make = Effect.gen(function*() {
   let markedAt = host.ledger().ledgerSeq
   /** Whether a peer came since then, which knows of none. */
   let isAnyoneNew = false
+  /** Whether adverts are held back because the node is out of sync. */
+  let isHolding = false
 
   // ------------------------------------------------------------------------------------------------- telling
 
@@ -477,19 +479,31 @@ const make = Effect.gen(function*() {
     isReadonlyArrayNonEmpty(messages) ? judgeScp(messages, messages.map(keyOf), undefined) : Effect.void
   )
 
-  /** Sends what is due, and gives the time of the next turn. */
+  /** Advertises what is due, and gives the time of the next turn. */
+  const advertiseSome = (now: number): number => {
+    rounds.tick(now, advertise)
+    let next = rounds.nextDeadline ?? Infinity
+    for (const { adverts, peer } of flooded.values()) {
+      sendAdvert(peer, adverts.tick(now))
+      next = Math.min(next, adverts.nextDeadline ?? Infinity)
+    }
+    return next
+  }
+
+  /**
+   * Sends what is due, and gives the time of the next turn. Out of sync nothing is advertised: demands are ignored then,
+   * and a peer that has asked in vain does not ask again.
+   */
   const turn = (): number => {
     const now = millis()
     if (now >= demandAt) {
       demandAt = runAfter(now)
       demandSome()
     }
-    rounds.tick(now, advertise)
-    let next = Math.min(rounds.nextDeadline ?? Infinity, demands.size > 0 ? now + FORGET_PERIOD_MILLIS : Infinity)
-    for (const { adverts, peer } of flooded.values()) {
-      sendAdvert(peer, adverts.tick(now))
-      next = Math.min(next, adverts.nextDeadline ?? Infinity, adverts.size > 0 ? demandAt : Infinity)
-    }
+    isHolding = !host.ledger().isSynced
+    let next = isHolding ? Infinity : advertiseSome(now)
+    if (demands.size > 0) next = Math.min(next, now + FORGET_PERIOD_MILLIS)
+    for (const { adverts } of flooded.values()) if (adverts.size > 0) next = Math.min(next, demandAt)
     return next
   }
   const failed = (defect: unknown): Effect.Effect<number> =>
@@ -517,8 +531,9 @@ const make = Effect.gen(function*() {
       if (message._tag !== "Transaction") return broadcast(message)
       const key = keyOf(message)
       const hash = crypto.sha256(message.envelope)
-      const told = broadcast(message, key)
-      if (host.transaction(hash) !== undefined) enqueue(message, hash, key, true)
+      const isTold = host.ledger().isSynced
+      const told = isTold ? broadcast(message, key) : 0
+      if (host.transaction(hash) !== undefined) enqueue(message, hash, key, isTold)
       return told
     },
     enqueue: (message) => enqueue(message, crypto.sha256(message.envelope), keyOf(message)),
@@ -533,6 +548,7 @@ const make = Effect.gen(function*() {
       limits = makeLimits()
       rounds.updateLimits(limits)
       markPending()
+      if (isHolding && host.ledger().isSynced) sooner.openUnsafe()
       for (const { adverts } of flooded.values()) adverts.updateLimits(limits)
     },
     gate,

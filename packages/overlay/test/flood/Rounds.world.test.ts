@@ -102,6 +102,30 @@ describe("flood rounds", () => {
     )
   })
 
+  it.effect("ADV-05 PEE-15 out of sync nothing is advertised, as demands are ignored; what is pending then is heard of after", () => {
+    const tap = new Tap()
+    return inWorld(
+      5,
+      { tap },
+      Effect.gen(function*() {
+        const nodes = yield* startAll(2)
+        const [a, b] = nodes as [Node, Node]
+        yield* connectAll(nodes, [[0, 1]])
+        submit(a, transaction(1)) // its round would come while the node is out of sync
+        a.host.view = { ...a.host.view, isSynced: false }
+        submit(a, transaction(2))
+        a.submit(transaction(3))
+        yield* Effect.sleep("10 seconds")
+        assert.deepStrictEqual(hashesIn(tap.of("FloodAdvert", { from: a })), [])
+        a.host.view = { ...a.host.view, isSynced: true }
+        yield* closeLedger(a)
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(hashesIn(tap.of("FloodAdvert", { from: a })).length, 3, "each once")
+        assert.strictEqual(b.host.pool.size, 3, "and had when it was asked for")
+      })
+    )
+  })
+
   it.effect("FLD-004 after a ledger what is still pending goes to who came meanwhile, and to nobody twice", () => {
     const tap = new Tap()
     return inWorld(
