@@ -7,12 +7,20 @@ import * as World from "@stellar-overlay/overlay-test/World"
 import { Effect } from "effect"
 import { cpuMicros, type Measurement, millisNow } from "../harness.ts"
 
-/** A network shaped like the public one, with three organizations that close a ledger every five seconds. */
-const network = (nodes: number, seconds: number, seed: number) =>
+/**
+ * A network shaped like the public one, with three organizations that close a ledger every five seconds. `begin` is
+ * called when it is as old as `settleSeconds`, and so many seconds before its end.
+ */
+const network = (nodes: number, settleSeconds: number, seconds: number, seed: number, begin: () => void) =>
   World.run(
     Effect.gen(function*() {
       const cluster = yield* SimCluster.SimCluster
+      if (settleSeconds === 0) begin()
       yield* cluster.startAll
+      if (settleSeconds > 0) {
+        yield* Effect.sleep(settleSeconds * 1000)
+        begin()
+      }
       yield* Effect.sleep(seconds * 1000)
       const { reached, running } = cluster.connectivity()
       const ledgers = cluster.nodes.map(({ ledger }) => ledger?.stats().ledgerSeq ?? 0)
@@ -58,11 +66,14 @@ export const actor = {
     }
   },
 
-  /** Runs a large network for some virtual seconds. */
-  network: (nodes: number, seconds: number, seed: number): Measurement => {
-    const cpu = cpuMicros()
-    const start = millisNow()
-    const { highest, lowest, reached, running } = Effect.runSync(network(nodes, seconds, seed))
+  /** Runs a large network, and measures some virtual seconds of it: from the start, or when it has settled. */
+  network: (nodes: number, settleSeconds: number, seconds: number, seed: number): Measurement => {
+    let cpu = 0
+    let start = 0
+    const { highest, lowest, reached, running } = Effect.runSync(network(nodes, settleSeconds, seconds, seed, () => {
+      cpu = cpuMicros()
+      start = millisNow()
+    }))
     if (reached !== running) throw new Error(`${reached} of ${running} nodes are connected`)
     const wallSeconds = (millisNow() - start) / 1000
     return {
