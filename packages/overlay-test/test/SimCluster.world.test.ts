@@ -298,7 +298,8 @@ describe("SimCluster", () => {
       const [one, again, other] = [yield* run(1), yield* run(1), yield* run(2)]
       assert.deepStrictEqual(again, one)
       assert.notStrictEqual(other.traceHash, one.traceHash)
-      assert.isAtMost(one.missed.length, 10, one.missed.join())
+      // Which ones take effect within one run depends on the seed; in campaigns all do.
+      assert.isAtMost(one.missed.length, SimFault.kinds.length / 4, one.missed.join())
       assert.deepStrictEqual(one.pending, { tasks: 0, timers: 0 })
     }))
 })

@@ -142,6 +142,7 @@ const pull = (node: Node) =>
         const fetchingToo = yield* Effect.forkScoped(node.overlay.fetchQuorumSet(sane.hash))
         yield* Effect.sleep("100 millis")
         for (const other of [one, two]) yield* other.say(DontHave.make({ itemType: 17, hash: txSet(9).hash }))
+        yield* Effect.sleep("100 millis") // or the set may overtake the refusal of the one who was asked
         yield* one.say(txSet(9).message)
         yield* one.say(sane.message)
         yield* Fiber.join(fetching)
