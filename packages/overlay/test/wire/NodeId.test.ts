@@ -140,6 +140,20 @@ describe("NodeId", () => {
     for (const text of texts) assert.isTrue(Result.isFailure(decode(text)), text)
   })
 
+  it("keys that begin alike have texts of their own, however often and in whichever order they are asked for", () => {
+    const below = random(5)
+    const keys = Array.from({ length: 8 }, () => {
+      const key = randomBytes(below, 32)
+      key.fill(7, 0, 31) // they differ in the last byte at most
+      return key
+    })
+    for (let i = 0; i < 200; i++) {
+      const key = keys[below(keys.length)]!
+      assert.strictEqual(NodeId.fromBytes(key), NodeId.encodeStrKey(NodeId.StrKeyVersion.PublicKey, key))
+      assert.deepStrictEqual(NodeId.toBytes(NodeId.fromBytesAt(key, 0)), key)
+    }
+  })
+
   it("CRY-010 single corruptions of a hundred keys are detected", () => {
     const below = random(4)
     let corruptions = 0
