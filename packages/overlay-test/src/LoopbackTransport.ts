@@ -22,6 +22,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Network } from "./internal/loopbackHost.ts"
 import type { LinkEnd } from "./internal/loopbackLink.ts"
+import { ownerOf } from "./internal/parkedReader.ts"
 import { World } from "./World.ts"
 
 export {
@@ -207,6 +208,10 @@ export const pair = (
   Effect.flatMap(make(options), (network) => {
     const dialer = PeerAddress.make("127.0.0.1", network.freePort())
     const link = network.connect(dialer, PeerAddress.make("127.0.0.1", DEFAULT_PEER_PORT), "127.0.0.1")
-    const own = (end: LinkEnd) => Effect.acquireRelease(Effect.succeed<LoopbackConnection>(end), () => end.close)
+    const own = (end: LinkEnd) =>
+      Effect.acquireRelease(
+        Effect.withFiber((fiber) => Effect.succeed<LoopbackConnection>(end.open(ownerOf(fiber)))),
+        () => end.close
+      )
     return Effect.all([own(link.dialerEnd), own(link.listenerEnd)])
   })

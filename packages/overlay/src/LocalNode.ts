@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Deadlines from "./internal/deadlines.ts"
+import * as Turns from "./internal/turns.ts"
 import { NodeIdentity } from "./NodeIdentity.ts"
 import * as Config from "./OverlayConfig.ts"
 import { OverlayCrypto } from "./OverlayCrypto.ts"
@@ -33,6 +34,8 @@ export class LocalNode extends Context.Service<LocalNode, {
   readonly crypto: Primitives
   /** What wakes its connections when something is due. */
   readonly deadlines: Deadlines.Deadlines
+  /** What its connections put off until this turn is over. */
+  readonly turns: Turns.Turns
 }>()("@stellar-overlay/overlay/LocalNode") {
   /**
    * Puts configuration, identity and cryptography together.
@@ -65,7 +68,8 @@ export class LocalNode extends Context.Service<LocalNode, {
             sharedKeyCacheSize: config.sharedKeyCacheSize
           }),
           crypto,
-          deadlines: yield* Deadlines.make
+          deadlines: yield* Deadlines.make,
+          turns: yield* Turns.make
         })
       })
     )

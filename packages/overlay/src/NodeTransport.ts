@@ -18,7 +18,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import { onScopeEnd } from "./internal/onScopeEnd.ts"
-import { type Connection, type Listener, Transport, TransportError } from "./Transport.ts"
+import { type Connection, type Listener, pullFrom, Transport, TransportError } from "./Transport.ts"
 import { PeerAddress } from "./wire/PeerAddress.ts"
 
 /**
@@ -60,6 +60,8 @@ const socketOptions = { allowHalfOpen: true, noDelay: true } as const
 const noop = () => {}
 
 const fail = (kind: TransportError["kind"], detail: string) => Effect.fail(new TransportError({ kind, detail }))
+
+const closedHere = (): TransportError => new TransportError({ kind: "Closed", detail: "closed by this side" })
 
 /** The system's name for an error (`ECONNREFUSED`), or its message where it has none. */
 const codeOf = (cause: unknown): string => {
@@ -107,8 +109,8 @@ const flushAndClose = (raw: Net.Socket, flushMillis: number): Effect.Effect<void
 class TcpConnection implements Connection {
   readonly remote: PeerAddress
   private readonly raw: Net.Socket
-  /** Who waits for bytes, or for the end. */
-  private waiter: ((result: Effect.Effect<Arr.NonEmptyReadonlyArray<Uint8Array>, TransportError>) => void) | undefined
+  /** Whom to tell of bytes, or of the end. */
+  private ready: (() => void) | undefined
   private isClosed = false
   /** No bytes will come any more. */
   private isOver = false
@@ -118,7 +120,7 @@ class TcpConnection implements Connection {
     this.raw = raw
     this.remote = remote
     raw.pause()
-    raw.on("readable", this.deliver)
+    raw.on("readable", this.tell)
     raw.on("error", this.onError)
     raw.on("end", this.onEnd)
     raw.on("close", this.onEnd)
@@ -127,19 +129,11 @@ class TcpConnection implements Connection {
     if (raw.readableEnded || raw.destroyed) this.isOver = true
   }
 
-  /** Gives what has come to who waits; nothing is read for nobody, so that an interrupted pull loses nothing. */
-  private readonly deliver = (): void => {
-    if (this.waiter === undefined) return
-    const chunk: Buffer | null = this.isClosed || this.raw.destroyed ? null : this.raw.read()
-    if (chunk === null && !this.isOver) return
-    const resume = this.waiter
-    this.waiter = undefined
-    // Plain arrays, not Buffers, whose `slice` does not copy.
-    resume(
-      chunk === null
-        ? this.failure
-        : Effect.succeed([new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)])
-    )
+  /** Nothing is read here, so that what nobody asks for any more is not lost. */
+  private readonly tell = (): void => {
+    const { ready } = this
+    this.ready = undefined
+    ready?.()
   }
 
   private readonly onError = (cause: unknown): void => {
@@ -149,43 +143,50 @@ class TcpConnection implements Connection {
 
   private readonly onEnd = (): void => {
     this.isOver = true
-    this.deliver()
+    this.tell()
   }
 
-  private get failure(): Effect.Effect<never, TransportError> {
-    if (this.isClosed) return fail("Closed", "closed by this side")
+  private get failure(): TransportError {
+    if (this.isClosed) return closedHere()
     return this.broken === undefined && this.raw.readableEnded
-      ? fail("Eof", "ended by the remote")
-      : fail("Reset", this.broken ?? "ECONNRESET")
+      ? new TransportError({ kind: "Eof", detail: "ended by the remote" })
+      : this.reset
   }
 
-  readonly pull: Connection["pull"] = Effect.callback((resume) => {
-    this.waiter = resume
-    this.deliver()
-    if (this.waiter !== resume) return undefined
-    return Effect.sync(() => {
-      if (this.waiter === resume) this.waiter = undefined
-    })
-  })
+  private get reset(): TransportError {
+    return new TransportError({ kind: "Reset", detail: this.broken ?? "ECONNRESET" })
+  }
 
-  readonly write: Connection["write"] = (chunks) =>
-    Effect.suspend(() => {
-      const { raw } = this
-      // Node would break the whole connection for a write after its end, and never answer one after its close.
-      if (this.isClosed || raw.writableEnded) return fail("Closed", "closed by this side")
-      if (raw.destroyed) return fail("Reset", this.broken ?? "ECONNRESET")
-      if (chunks.length > 1) raw.cork()
-      for (const chunk of chunks) raw.write(chunk)
-      if (chunks.length > 1) raw.uncork()
-      return raw.writableNeedDrain ? this.drained : Effect.void
-    })
+  poll(ready: () => void): Arr.NonEmptyReadonlyArray<Uint8Array> | TransportError | undefined {
+    const chunk: Buffer | null = this.isClosed || this.raw.destroyed ? null : this.raw.read()
+    // Plain arrays, not Buffers, whose `slice` does not copy.
+    if (chunk !== null) return [new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)]
+    if (this.isOver) return this.failure
+    this.ready = ready
+    return undefined
+  }
+
+  offer(chunks: Arr.NonEmptyReadonlyArray<Uint8Array>): Effect.Effect<void, TransportError> | undefined {
+    const { raw } = this
+    // Node would break the whole connection for a write after its end, and never answer one after its close.
+    if (this.isClosed || raw.writableEnded) return Effect.fail(closedHere())
+    if (raw.destroyed) return Effect.fail(this.reset)
+    if (chunks.length > 1) raw.cork()
+    for (const chunk of chunks) raw.write(chunk)
+    if (chunks.length > 1) raw.uncork()
+    return raw.writableNeedDrain ? this.drained : undefined
+  }
+
+  readonly pull: Connection["pull"] = pullFrom((ready) => this.poll(ready))
+
+  readonly write: Connection["write"] = (chunks) => Effect.suspend(() => this.offer(chunks) ?? Effect.void)
 
   /** Waits until the socket has room again. */
   private get drained(): Effect.Effect<void, TransportError> {
     const { raw } = this
     return Effect.callback((resume) => {
       const onDrain = () => settle(Effect.void)
-      const onClose = () => settle(this.failure)
+      const onClose = () => settle(Effect.fail(this.failure))
       const forget = () => {
         raw.off("drain", onDrain)
         raw.off("close", onClose)
@@ -208,7 +209,7 @@ class TcpConnection implements Connection {
   close(): void {
     this.isClosed = true
     this.onEnd()
-    this.raw.off("readable", this.deliver)
+    this.raw.off("readable", this.tell)
     this.raw.off("end", this.onEnd)
     this.raw.off("close", this.onEnd)
   }

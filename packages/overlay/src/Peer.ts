@@ -291,6 +291,7 @@ const authenticate = Effect.fnUntraced(function*(
     clock,
     context,
     deadlines: local.deadlines,
+    turns: local.turns,
     publish: (event) => {
       if (event._tag === "PeerDropped") metrics.count("stellar_overlay_drops_total", event.reason._tag)
       publish(event)

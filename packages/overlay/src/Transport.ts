@@ -1,14 +1,14 @@
 /**
  * Byte connections: dialling, listening, and nothing about Stellar.
  *
- * A transport is pull-based, so that whoever does not pull slows the remote side. `layerNode` (in `NodeTransport`) is
- * TCP over `effect/socket`; `overlay-test` has one in memory.
+ * A transport is pull-based, so that whoever does not pull slows the remote side. `NodeTransport` is TCP; `overlay-test`
+ * has one in memory.
  *
  * @since 0.1.0
  */
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { PeerAddress } from "./wire/PeerAddress.ts"
@@ -72,7 +72,56 @@ export interface Connection {
   readonly write: (chunks: Arr.NonEmptyReadonlyArray<Uint8Array>) => Effect.Effect<void, TransportError>
   /** Ends our direction after what was written; the other can still be pulled. Safe to call twice. */
   readonly end: Effect.Effect<void>
+  /**
+   * As `pull`, without a fiber that waits: gives what has come, or why nothing will come any more. Where it has neither
+   * it gives undefined, and calls `ready` once when that changes, never from within `poll`; a later call takes the place
+   * of an earlier one.
+   *
+   * Optional, as `offer` is: a peer forks `pull` and `write` where they are missing. Whoever wraps one of a pair wraps
+   * both or leaves the other out.
+   */
+  poll?(ready: () => void): Arr.NonEmptyReadonlyArray<Uint8Array> | TransportError | undefined
+  /** As `write`, at once: all chunks are taken, and what has to be waited for before the next, or failed, is given back. */
+  offer?(chunks: Arr.NonEmptyReadonlyArray<Uint8Array>): Effect.Effect<void, TransportError> | undefined
 }
+
+/**
+ * A connection that can be asked and need not be waited for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Pollable = Connection & Pick<Required<Connection>, "poll" | "offer">
+
+/**
+ * Whether a connection can be asked.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isPollable = (connection: Connection): connection is Pollable =>
+  connection.poll !== undefined && connection.offer !== undefined
+
+/**
+ * Makes `pull` of `poll`: a fiber that waits, and takes nothing once it is interrupted.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pullFrom = (poll: NonNullable<Connection["poll"]>): Connection["pull"] =>
+  Effect.callback((resume) => {
+    let isWaiting = true
+    const look = () => {
+      const input = isWaiting ? poll(look) : undefined
+      if (input === undefined) return
+      isWaiting = false
+      resume(input instanceof TransportError ? Effect.fail(input) : Effect.succeed(input))
+    }
+    look()
+    return Effect.sync(() => {
+      isWaiting = false
+    })
+  })
 
 /**
  * A listening socket; closed with the scope that opened it.

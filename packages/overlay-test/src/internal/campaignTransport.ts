@@ -1,4 +1,4 @@
-import type { Connection, Transport } from "@stellar-overlay/overlay/Transport"
+import { type Connection, isPollable, type Transport } from "@stellar-overlay/overlay/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { LoopbackNetwork } from "../LoopbackTransport.ts"
@@ -15,15 +15,28 @@ const linkOf = (connection: Connection): number | undefined => {
 const tapped = (connection: Connection, ip: string, onWrite: OnWrite): Connection => {
   const link = linkOf(connection)
   if (link === undefined) return connection
-  return {
-    remote: connection.remote,
-    pull: connection.pull,
+  const see = (chunks: ReadonlyArray<Uint8Array>): void => {
+    for (const chunk of chunks) if (chunk.length > 0) onWrite(ip, link, chunk)
+  }
+  const { end, pull, remote } = connection
+  const wrapped: Connection = {
+    remote,
+    pull,
+    end,
     write: (chunks) =>
       Effect.suspend(() => {
-        for (const chunk of chunks) if (chunk.length > 0) onWrite(ip, link, chunk)
+        see(chunks)
         return connection.write(chunks)
-      }),
-    end: connection.end
+      })
+  }
+  if (!isPollable(connection)) return wrapped
+  return {
+    ...wrapped,
+    poll: (ready) => connection.poll(ready),
+    offer: (chunks) => {
+      see(chunks)
+      return connection.offer(chunks)
+    }
   }
 }
 

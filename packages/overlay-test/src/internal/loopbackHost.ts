@@ -6,6 +6,7 @@ import * as Scope from "effect/Scope"
 import type { LoopbackNetwork, Options } from "../LoopbackTransport.ts"
 import { Link, type LinkEnd } from "./loopbackLink.ts"
 import { type Accepting, acceptLoop } from "./loopbackListener.ts"
+import { ownerOf } from "./parkedReader.ts"
 import { Pipe } from "./pipe.ts"
 import { SeededRandom } from "./seededRandom.ts"
 
@@ -208,7 +209,7 @@ export class Host {
     Effect.flatMap(Effect.scope, (scope) => {
       const { network } = this
       let opened: LinkEnd | undefined
-      const open: Effect.Effect<LinkEnd, TransportError> = Effect.suspend(() => {
+      const open: Effect.Effect<LinkEnd, TransportError> = Effect.withFiber((fiber) => {
         const ip = network.resolve(address)
         if (ip === undefined) return failWith("Unresolved", "ENOTFOUND")
         const remote = PeerAddress.make(ip, address.port)
@@ -222,7 +223,7 @@ export class Host {
         if (Queue.isFullUnsafe(accepting.pending)) return Effect.delay(open, SYN_RETRY_MILLIS)
         const local = PeerAddress.make(isLoopback(remote.host) ? "127.0.0.1" : this.ip, network.freePort())
         const link = network.connect(local, remote, verdict.ip)
-        const end = opened = link.dialerEnd
+        const end = opened = link.dialerEnd.open(ownerOf(fiber))
         const arrived = verdict.accepted
           ? Effect.sync(() => Queue.offerUnsafe(accepting.pending, link.listenerEnd))
           : link.listenerEnd.close

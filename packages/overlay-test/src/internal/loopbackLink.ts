@@ -1,9 +1,9 @@
-import type { Connection, TransportError } from "@stellar-overlay/overlay/Transport"
+import { type Connection, pullFrom } from "@stellar-overlay/overlay/Transport"
 import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
-import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Direction, LoopbackConnection, LoopbackLink } from "../LoopbackTransport.ts"
-import type { Duct } from "./pipe.ts"
+import type { Owner } from "./parkedReader.ts"
+import type { Busy, Bytes, Duct, Input } from "./pipe.ts"
 
 /**
  * What a link is made of.
@@ -79,19 +79,25 @@ export class Link implements LoopbackLink {
 export class LinkEnd implements LoopbackConnection {
   readonly link: Link
   readonly remote: PeerAddress
-  readonly pull: Effect.Effect<Arr.NonEmptyReadonlyArray<Uint8Array>, TransportError>
+  readonly pull: Connection["pull"]
   readonly write: Connection["write"]
   readonly end: Effect.Effect<void>
   readonly reset: Effect.Effect<void>
   /** What the owning scope does at its end. */
   readonly close: Effect.Effect<void>
+  private readonly inbound: Duct
+  private readonly outbound: Duct
+  private owner: Owner | undefined
+  private pulling = false
   private closed = false
 
   constructor(link: Link, remote: PeerAddress, inbound: Duct, outbound: Duct, reset: () => void) {
     this.link = link
     this.remote = remote
-    this.pull = inbound.pull
-    this.write = (chunks) => outbound.write(chunks)
+    this.inbound = inbound
+    this.outbound = outbound
+    this.pull = this.alone(pullFrom((ready) => this.poll(ready)))
+    this.write = (chunks) => Effect.suspend(() => this.offer(chunks) ?? Effect.void)
     this.end = outbound.end
     this.reset = Effect.sync(reset)
     this.close = Effect.suspend(() => {
@@ -101,6 +107,37 @@ export class LinkEnd implements LoopbackConnection {
       inbound.closeReader()
       link.endClosed()
       return outbound.end
+    })
+  }
+
+  /** It was dialled, or accepted. To be called before anything else. */
+  open(owner: Owner): this {
+    this.owner = owner
+    return this
+  }
+
+  private get opener(): Owner {
+    if (this.owner === undefined) throw new Error("a connection that nobody has opened is used")
+    return this.owner
+  }
+
+  poll(ready: () => void): Input {
+    return this.inbound.poll(ready, this.opener)
+  }
+
+  offer(chunks: Bytes): Busy {
+    return this.outbound.offer(chunks, this.opener)
+  }
+
+  private alone<A, E>(pull: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const over = Effect.sync(() => {
+      this.pulling = false
+      this.inbound.forget()
+    })
+    return Effect.suspend(() => {
+      if (this.pulling) return Effect.die(new Error("two fibers pull one connection"))
+      this.pulling = true
+      return Effect.ensuring(pull, over)
     })
   }
 }

@@ -5,6 +5,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type { LinkEnd } from "./loopbackLink.ts"
+import { ownerOf } from "./parkedReader.ts"
 
 /**
  * A bound address and the connections that wait there to be accepted.
@@ -19,7 +20,7 @@ const serve = <R>(
   connection: LinkEnd,
   handler: (connection: Connection) => Effect.Effect<void, never, R | Scope.Scope>
 ) =>
-  Effect.scoped(handler(connection)).pipe(
+  Effect.scoped(Effect.withFiber((fiber) => handler(connection.open(ownerOf(fiber))))).pipe(
     Effect.ensuring(connection.close),
     Effect.ignoreCause({ log: "Error", message: "connection handler failed" })
   )

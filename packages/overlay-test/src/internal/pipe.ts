@@ -1,8 +1,9 @@
 import { TransportError } from "@stellar-overlay/overlay/Transport"
 import type * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { monotonicMillis } from "./after.ts"
-import { ParkedReader, type Readable } from "./parkedReader.ts"
+import { type Owner, ParkedReader } from "./parkedReader.ts"
 import type { SeededRandom } from "./seededRandom.ts"
 import { parkIn, Waiters, wakeAll } from "./waiters.ts"
 
@@ -14,8 +15,16 @@ interface Segment {
   readonly at: number
 }
 
-export const closedHere = () => Effect.fail(new TransportError({ kind: "Closed", detail: "closed by this side" }))
-export const reset = () => Effect.fail(new TransportError({ kind: "Reset", detail: "ECONNRESET" }))
+/** What a poll comes to; undefined when there is nothing yet. */
+export type Input = Bytes | TransportError | undefined
+
+/** What a writer has to wait for, or why it failed; undefined when it may go on at once. */
+export type Busy = Effect.Effect<void, TransportError> | undefined
+
+export const closedHere = () => new TransportError({ kind: "Closed", detail: "closed by this side" })
+export const reset = () => new TransportError({ kind: "Reset", detail: "ECONNRESET" })
+export const brokenPipe = () => new TransportError({ kind: "Reset", detail: "EPIPE" })
+export const ended = () => new TransportError({ kind: "Eof", detail: "ended by the remote" })
 
 /**
  * One direction of a connection, from the side that writes to the side that reads.
@@ -23,8 +32,11 @@ export const reset = () => Effect.fail(new TransportError({ kind: "Reset", detai
 export interface Duct {
   /** Bytes written and not yet pulled. */
   readonly buffered: number
-  readonly pull: Effect.Effect<Bytes, TransportError>
-  readonly write: (chunks: Bytes) => Effect.Effect<void, TransportError>
+  /** `Connection.poll` and `offer` of whose ends they are. */
+  readonly poll: (ready: () => void, owner: Owner) => Input
+  /** Whoever polled is not interested any more. */
+  readonly forget: () => void
+  readonly offer: (chunks: Bytes, owner: Owner) => Busy
   readonly end: Effect.Effect<void>
   readonly closeReader: () => void
   readonly closeWriter: () => void
@@ -66,13 +78,16 @@ export class Pipe implements Duct {
   private writerClosed = false
   /** When the end of the stream arrives; undefined while the writing side has not ended. */
   private endsAt: number | undefined
-  private readonly reader: ParkedReader<Bytes, TransportError>
+  private readonly reader: ParkedReader
   private readonly writers = new Waiters()
 
   constructor(options: PipeOptions) {
     this.options = options
-    const now: Readable<Bytes, TransportError>["now"] = options.latencyMillis > 0 ? monotonicMillis : () => 0
-    this.reader = new ParkedReader({ pull: this.pull, now, readableAt: () => this.readableAt() })
+    this.reader = new ParkedReader({ now: (owner) => this.now(owner), readableAt: () => this.readableAt() })
+  }
+
+  private now(owner: Pick<Owner, "clock">): number {
+    return this.options.latencyMillis > 0 ? monotonicMillis(owner) : 0
   }
 
   /** Bytes written and not yet pulled. */
@@ -80,45 +95,45 @@ export class Pipe implements Duct {
     return this.size
   }
 
-  /** Takes what has arrived, or waits for it. The bytes leave the pipe in the step that delivers them. */
-  readonly pull: Effect.Effect<Bytes, TransportError> = Effect.withFiber((fiber) => {
+  poll(ready: () => void, owner: Owner): Input {
     if (this.readerClosed) return closedHere()
     if (this.broken) return reset()
-    if (this.reader.isWaiting) return Effect.die(new Error("two fibers pull one connection"))
-    const now = this.options.latencyMillis > 0 ? monotonicMillis(fiber) : 0
+    const now = this.now(owner)
     const bytes = this.corked ? undefined : this.take(now)
-    if (bytes !== undefined) return Effect.succeed(bytes)
-    return this.readableAt() > now
-      ? this.reader.park(fiber)
-      : Effect.fail(new TransportError({ kind: "Eof", detail: "ended by the remote" }))
-  })
+    if (bytes !== undefined) return bytes
+    if (this.readableAt() <= now) return ended()
+    this.reader.park(ready, owner)
+    return undefined
+  }
 
-  /** When a pull has something to say, an end or a failure included. */
+  forget(): void {
+    this.reader.leave()
+  }
+
+  /** When a poll has something to say, an end or a failure included. */
   private readableAt(): number {
     if (this.readerClosed || this.broken) return -Infinity
     if (this.corked) return Infinity
     return this.segments[0]?.at ?? this.endsAt ?? Infinity
   }
 
-  /** Queues all chunks as one unit, then waits for room: an interrupted write is queued in full. */
-  write(chunks: Bytes): Effect.Effect<void, TransportError> {
-    return Effect.withFiber((fiber) => {
-      if (this.writerClosed || this.endsAt !== undefined) return closedHere()
-      if (this.broken) return reset()
-      if (this.readerClosed) {
-        this.options.onUnread()
-        return Effect.fail(new TransportError({ kind: "Reset", detail: "EPIPE" }))
-      }
-      const at = this.options.latencyMillis > 0 ? monotonicMillis(fiber) + this.options.latencyMillis : 0
-      for (const bytes of chunks) {
-        if (bytes.length === 0) continue
-        this.segments.push({ bytes, at })
-        this.size += bytes.length
-        this.options.onWrite(bytes)
-      }
-      this.reader.attend()
-      return this.size > this.options.capacity ? this.awaitRoom() : Effect.void
-    })
+  /** Queues all chunks as one unit, whether or not there is room. */
+  offer(chunks: Bytes, owner: Owner): Busy {
+    if (this.writerClosed || this.endsAt !== undefined) return Effect.fail(closedHere())
+    if (this.broken) return Effect.fail(reset())
+    if (this.readerClosed) {
+      this.options.onUnread()
+      return Effect.fail(brokenPipe())
+    }
+    const at = this.now(owner) + this.options.latencyMillis
+    for (const bytes of chunks) {
+      if (bytes.length === 0) continue
+      this.segments.push({ bytes, at })
+      this.size += bytes.length
+      this.options.onWrite(bytes)
+    }
+    this.reader.attend()
+    return this.size > this.options.capacity ? this.awaitRoom() : undefined
   }
 
   /** To be asked for by the step that found no room. */
@@ -126,8 +141,8 @@ export class Pipe implements Duct {
     return Effect.andThen(
       parkIn(this.writers),
       Effect.suspend(() => {
-        if (this.writerClosed) return closedHere()
-        if (this.broken) return reset()
+        if (this.writerClosed) return Effect.fail(closedHere())
+        if (this.broken) return Effect.fail(reset())
         return this.size > this.options.capacity ? this.awaitRoom() : Effect.void
       })
     )
@@ -136,8 +151,7 @@ export class Pipe implements Duct {
   /** Ends the stream after what was written. */
   readonly end: Effect.Effect<void> = Effect.withFiber((fiber) => {
     if (this.endsAt === undefined) {
-      const { latencyMillis } = this.options
-      this.endsAt = latencyMillis > 0 ? monotonicMillis(fiber) + latencyMillis : 0
+      this.endsAt = this.now({ clock: fiber.getRef(Clock.Clock) }) + this.options.latencyMillis
       this.reader.attend()
     }
     return Effect.void

@@ -1,8 +1,8 @@
-import { TransportError } from "@stellar-overlay/overlay/Transport"
+import type { TransportError } from "@stellar-overlay/overlay/Transport"
 import * as Effect from "effect/Effect"
 import type { TimerClock } from "./after.ts"
-import { ParkedReader, type Timer } from "./parkedReader.ts"
-import { type Bytes, closedHere, type Duct, reset } from "./pipe.ts"
+import { type Owner, ParkedReader, type Timer } from "./parkedReader.ts"
+import { brokenPipe, type Busy, type Bytes, closedHere, type Duct, ended, type Input, reset } from "./pipe.ts"
 import type { Lane, Limit } from "./simLane.ts"
 import { type Draws, FrameTransit } from "./simTransit.ts"
 import { parkIn, Waiters, wakeAll } from "./waiters.ts"
@@ -67,14 +67,13 @@ export class SimPipe implements Duct {
   private lineFree = 0
   private lastArrival = 0
   private readFree = 0
-  private readonly reader: ParkedReader<Bytes, TransportError>
+  private readonly reader: ParkedReader
   private readonly writers = new Waiters()
 
   constructor(options: SimPipeOptions) {
     this.options = options
     this.transit = new FrameTransit(options.draws)
     this.reader = new ParkedReader({
-      pull: this.pull,
       now: () => this.now,
       readableAt: () => this.readableAt()
     }, (_, millis, fire) => options.clock.afterUnsafe(millis, fire))
@@ -90,10 +89,8 @@ export class SimPipe implements Duct {
   }
 
   /** Timers of the way run by the network's clock, and wake the fiber by the fiber's own scheduler. */
-  private readonly timer: Timer = (fiber, millis, fire) => {
-    const scheduler = fiber.currentDispatcher
-    return this.options.clock.afterUnsafe(millis, () => scheduler.scheduleTask(fire, 0))
-  }
+  private readonly timer: Timer = ({ dispatcher }, millis, fire) =>
+    this.options.clock.afterUnsafe(millis, () => dispatcher.scheduleTask(fire, 0))
 
   private get isShut(): boolean {
     return this.options.lane.shut.length > 0
@@ -124,22 +121,26 @@ export class SimPipe implements Duct {
     wakeAll(this.writers)
   }
 
-  readonly pull: Effect.Effect<Bytes, TransportError> = Effect.withFiber((fiber) => {
+  poll(ready: () => void, owner: Owner): Input {
     if (this.readerClosed) return closedHere()
     if (this.readerBroken) return reset()
-    if (this.reader.isWaiting) return Effect.die(new Error("two fibers pull one connection"))
     const now = this.now
     const bytes = this.corked || this.readFree > now ? undefined : this.take(now)
-    if (bytes !== undefined) return Effect.succeed(bytes)
-    if (this.readableAt() > now) return this.reader.park(fiber)
-    if (this.cutOff) {
-      this.options.onCut()
-      return reset()
+    if (bytes !== undefined) return bytes
+    if (this.readableAt() > now) {
+      this.reader.park(ready, owner)
+      return undefined
     }
-    return Effect.fail(new TransportError({ kind: "Eof", detail: "ended by the remote" }))
-  })
+    if (!this.cutOff) return ended()
+    this.options.onCut()
+    return reset()
+  }
 
-  /** When a pull has something to say, an end or a failure included. */
+  forget(): void {
+    this.reader.leave()
+  }
+
+  /** When a poll has something to say, an end or a failure included. */
   private readableAt(): number {
     if (this.readerClosed || this.readerBroken) return -Infinity
     if (this.corked || this.lost) return Infinity
@@ -147,7 +148,7 @@ export class SimPipe implements Duct {
     return next === undefined ? Infinity : Math.max(next, this.readFree)
   }
 
-  /** When there is next something to pull, the end included, as far as is known. */
+  /** When there is next something to read, the end included, as far as is known. */
   private nextArrival(): number | undefined {
     const [first] = this.segments
     const { passable } = this
@@ -155,36 +156,34 @@ export class SimPipe implements Duct {
     return passable === undefined || passable.end ? this.endsAt : undefined
   }
 
-  write(chunks: Bytes): Effect.Effect<void, TransportError> {
-    return Effect.suspend(() => {
-      if (this.writerClosed || (this.endsAt !== undefined && !this.finned)) return closedHere()
-      if (this.writerBroken) return reset()
-      const { lane, onUnread } = this.options
-      if (this.readerClosed && !this.lost && !this.isShut) {
-        onUnread()
-        return Effect.fail(new TransportError({ kind: "Reset", detail: "EPIPE" }))
-      }
-      const now = this.now
-      if (this.isShut && !this.lost) this.fireShut()
-      let written = 0
-      for (const chunk of chunks) {
-        if (chunk.length === 0) continue
-        written += chunk.length
-        this.send(chunk, now)
-      }
-      this.reader.attend()
-      if (lane.slowWriter !== undefined && this.lineFree > now) {
-        lane.slowWriter.fault.fire(lane.where)
-        const pause = Math.ceil((this.lineFree - now) * 1e6) / 1e6
-        return Effect.andThen(parkIn(new Waiters(), pause, this.timer), this.afterWrite)
-      }
-      return written > 0 && this.isFull(true) ? this.awaitRoom() : Effect.void
-    })
+  offer(chunks: Bytes): Busy {
+    if (this.writerClosed || (this.endsAt !== undefined && !this.finned)) return Effect.fail(closedHere())
+    if (this.writerBroken) return Effect.fail(reset())
+    const { lane, onUnread } = this.options
+    if (this.readerClosed && !this.lost && !this.isShut) {
+      onUnread()
+      return Effect.fail(brokenPipe())
+    }
+    const now = this.now
+    if (this.isShut && !this.lost) this.fireShut()
+    let written = 0
+    for (const chunk of chunks) {
+      if (chunk.length === 0) continue
+      written += chunk.length
+      this.send(chunk, now)
+    }
+    this.reader.attend()
+    if (lane.slowWriter !== undefined && this.lineFree > now) {
+      lane.slowWriter.fault.fire(lane.where)
+      const pause = Math.ceil((this.lineFree - now) * 1e6) / 1e6
+      return Effect.andThen(parkIn(new Waiters(), pause, this.timer), this.afterWrite)
+    }
+    return written > 0 && this.isFull(true) ? this.awaitRoom() : undefined
   }
 
   private readonly afterWrite: Effect.Effect<void, TransportError> = Effect.suspend(() => {
-    if (this.writerClosed) return closedHere()
-    if (this.writerBroken) return reset()
+    if (this.writerClosed) return Effect.fail(closedHere())
+    if (this.writerBroken) return Effect.fail(reset())
     return this.isFull(false) ? this.awaitRoom() : Effect.void
   })
 

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scheduler from "effect/Scheduler"
 import { after } from "./after.ts"
-import type { Timer } from "./parkedReader.ts"
+import { ownerOf, type Timer } from "./parkedReader.ts"
 
 /** A suspended fiber. Its own scheduler wakes it, so that a world decides the order and stacks do not grow. */
 export interface Waiter {
@@ -33,7 +33,7 @@ export const parkIn = (waiters: Waiters, millis?: number, timer: Timer = after):
         }
       }
       waiters.add(waiter)
-      const cancelTimer = millis === undefined ? noop : timer(fiber, millis, () => {
+      const cancelTimer = millis === undefined ? noop : timer(ownerOf(fiber), millis, () => {
         waiters.delete(waiter)
         resume(Effect.void)
       })

@@ -2,15 +2,17 @@
  * The one place where a socket meets a `Session`: what moves bytes and time, and the order in which a peer ends.
  *
  * ```
- * reader    pull -> session.receive          a fiber; stops pulling while the session is throttled
- * writer    session.nextWrite -> write       a fiber for as long as there is something to write, one slab per turn
- * deadline  session.tick                     at session.nextDeadline, woken by the node's `Deadlines`
+ * read      poll -> session.receive          when bytes have come; not while the session is throttled
+ * write     session.nextWrite -> offer       a slab after the other, in the node's next turn or at the end of a read
+ * wake      session.tick                     at session.nextDeadline, called by the node's `Deadlines`
  * ```
  *
- * A connection at rest has one fiber, the reader: each that waits takes 1.5 to 2 KiB with what it will go on with.
+ * None of them is a fiber: the transport calls when there is something to read, and a fiber waits only for a network that
+ * takes no more. (A fiber that waits takes 1.5 to 2 KiB with what it will go on with, and waking it was a quarter of what
+ * a message cost in a large simulation.)
  *
  * The end: the session drops (from any of them, or by a command), the writer flushes what is queued and the ERROR_MSG,
- * our direction is closed, and the reader goes on discarding input for a moment, because closing a socket with unread
+ * our direction is closed, and input goes on being read and discarded for a moment, because closing a socket with unread
  * input would reset the connection and could take our ERROR_MSG with it.
  */
 import * as Cause from "effect/Cause"
@@ -24,17 +26,22 @@ import type { OverlayEvent } from "../OverlayEvents.ts"
 import type { Batch, Lane } from "../protocol/Inbox.ts"
 import type { Now } from "../protocol/Primitives.ts"
 import type { Session, SessionEvent } from "../protocol/Session.ts"
-import type { Connection, TransportError } from "../Transport.ts"
+import { type Connection, isPollable, TransportError } from "../Transport.ts"
 import * as NodeId from "../wire/NodeId.ts"
 import { type Deadlines, NOWHERE, type Sleeper } from "./deadlines.ts"
 import { type BatchHandler, Delivery } from "./delivery.ts"
 import { Gate } from "./gate.ts"
+import { Pulling, type Socket } from "./polling.ts"
+import type { Turns, Writer } from "./turns.ts"
 
 /** How long a dropped peer may take what is still queued for it; core closes the socket 5 s after a drop. */
 export const FLUSH_TIMEOUT_MILLIS = 5000
 
 /** How long input is discarded after our direction is closed, when the remote does not close its own. */
 export const LINGER_MILLIS = 500
+
+/** Reads in one turn; a remote whose bytes never run out does not keep others waiting. */
+const MAX_READS_PER_TURN = 16
 
 /** The moment, for a machine that reads no clock. */
 export const readNow = (clock: Clock.Clock): Now => ({
@@ -67,18 +74,18 @@ export interface Surroundings {
   /** What its fibers run in. */
   readonly context: Context.Context<never>
   readonly deadlines: Deadlines
+  readonly turns: Turns
   readonly publish: (event: OverlayEvent) => void
 }
 
 /** What moves one connection. */
-export class PeerRuntime implements Sleeper {
+export class PeerRuntime implements Sleeper, Writer {
   readonly session: Session
   readonly connection: Connection
+  private readonly socket: Socket
   private readonly surroundings: Surroundings
   /** Open while a batch of the lane is ready or the peer has ended; those that somebody waited for. */
   private readonly arrivals: { [lane in Lane | "any"]?: Gate } = {}
-  /** Open while the socket may be read. */
-  readonly readable = new Gate(true)
   /** Open while senders need not wait. */
   readonly relief = new Gate(true)
   /** Open once the handshake is done or will never be. */
@@ -90,12 +97,15 @@ export class PeerRuntime implements Sleeper {
   /** Open when the connection is no longer used. */
   private readonly over = new Gate(false)
   readonly dropped = Deferred.makeUnsafe<DropReason.DropReason>()
-  private reader: Fiber.Fiber<void> | undefined
-  private writer: Fiber.Fiber<void> | undefined
+  private isReading = false
+  /** Whether reading goes on when there is capacity again. */
+  private isThrottled = false
+  /** Whether what there is to write is being written, or soon will be. */
   private isWriting = false
-  /** What a writer does: at once, or when this turn has queued all of it. */
-  private writing: Effect.Effect<void> | undefined
-  private writingLater: Effect.Effect<void> | undefined
+  /** Waits for the network. */
+  private writer: Fiber.Fiber<void> | undefined
+  /** Nothing is read or written any more. */
+  private isHalted = false
   private delivery: Delivery | undefined
   /** Whether what was just read is being handled, by the consumer above all. */
   private delivering = false
@@ -106,6 +116,9 @@ export class PeerRuntime implements Sleeper {
     this.session = session
     this.connection = connection
     this.surroundings = surroundings
+    this.socket = isPollable(connection)
+      ? connection
+      : new Pulling(connection, Effect.runForkWith(surroundings.context))
   }
 
   now(): Now {
@@ -121,12 +134,14 @@ export class PeerRuntime implements Sleeper {
     const { deadlines, publish } = this.surroundings
     const { remote: address, role } = this.session.options
     publish({ _tag: "PeerConnected", address, role })
-    this.attempt(() => {
+    try {
       this.session.connected(this.now())
       this.afterRead() // HELLO leaves at once: there is nothing it could leave with
-    })
+    } catch (defect) {
+      this.defect(defect)
+    }
     deadlines.add(this)
-    this.reader = this.fork(guard(this, read(this)))
+    this.read()
   }
 
   /** Says goodbye if nobody has, and waits until the connection is no longer used. */
@@ -142,10 +157,12 @@ export class PeerRuntime implements Sleeper {
   }
 
   wake(): void {
-    this.attempt(() => {
+    try {
       this.session.tick(this.now())
       this.after()
-    })
+    } catch (defect) {
+      this.defect(defect)
+    }
   }
 
   /** Waits until a batch of the lane, or of any, may be there. For the step that found none. */
@@ -181,46 +198,121 @@ export class PeerRuntime implements Sleeper {
     if (bulk) this.arrivals.bulk?.open()
     if (urgent || bulk) this.arrivals.any?.open()
     this.delivery?.pump()
-    if (ended || session.canRead) this.readable.open()
     if (ended || !session.isCongested) this.relief.open()
-    if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriter()
+    if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriting()
+    if (this.isThrottled && (ended || session.canRead)) {
+      this.isThrottled = false
+      this.read()
+    }
   }
 
   /**
    * As `after`, at the end of a read. The consumer runs inside it: credit leaves after each of its batches, so that the
    * remote sends on meanwhile, and whatever else it sends leaves at the end, as one write.
    */
-  afterRead(): void {
+  private afterRead(): void {
     this.delivering = true
     try {
       this.after()
-      if (this.session.hasOutput) this.startWriter()
+      if (this.session.hasOutput) this.startWriting()
     } finally {
       this.delivering = false
     }
   }
 
-  /** Received bytes were handled since `began`, when so many messages had been read. */
-  turnEnded(began: Now, messagesRead: number): void {
+  /** Reads what has come until there is nothing more, no capacity, or the turn is over. */
+  private readonly read = (): void => {
+    if (this.isReading || this.isHalted) return
+    this.isReading = true
+    try {
+      let reads = MAX_READS_PER_TURN
+      while (reads > 0 && this.readOnce()) reads--
+      if (reads === 0) this.surroundings.turns.schedule(this.read)
+    } catch (defect) {
+      this.defect(defect)
+    } finally {
+      this.isReading = false
+    }
+  }
+
+  /** Whether there may be more to read. */
+  private readOnce(): boolean {
+    const { session } = this
+    const isOpen = session.dropReason === undefined
+    if (isOpen && !session.canRead) {
+      this.isThrottled = true
+      return false
+    }
+    if (isOpen && session.hasBacklog) {
+      this.receive()
+      if (session.hasBacklog) this.surroundings.turns.schedule(this.read)
+      return !session.hasBacklog
+    }
+    if (this.inputEnded.isOpen) return false
+    const input = this.socket.poll(this.read)
+    if (input instanceof TransportError) {
+      this.inputEnded.open()
+      this.drop(session.readFailure(input.kind === "Eof", input.detail))
+      return false
+    }
+    if (isOpen && input !== undefined) this.receive(input)
+    return input !== undefined
+  }
+
+  /** Has the session handle bytes, or what earlier ones left, and tells how long that took. */
+  private receive(chunks?: ReadonlyArray<Uint8Array>): void {
     const { options: { timers }, stats } = this.session
-    timers?.handling.turnEnded(this.now().millis - began.millis, stats.messagesRead - messagesRead)
+    const before = stats.messagesRead
+    const now = this.now()
+    if (chunks === undefined) this.session.process(now)
+    else for (const chunk of chunks) this.session.receive(chunk, now)
+    timers?.handling.turnEnded(this.now().millis - now.millis, stats.messagesRead - before)
+    this.afterRead()
   }
 
   /** Writes what there is, unless it is being written; after a read at once, else when this turn has queued all of it. */
-  private startWriter(): void {
+  private startWriting(): void {
     if (this.isWriting || this.flushed.isOpen) return
     this.isWriting = true
-    this.writing ??= guard(this, write(this))
-    this.writingLater ??= Effect.andThen(Effect.yieldNow, this.writing)
-    const writer = this.fork(this.delivering ? this.writing : this.writingLater)
-    this.writer = this.isWriting ? writer : undefined
+    if (this.delivering) this.write()
+    else this.surroundings.turns.write(this)
   }
 
-  /** Nothing is left to write. In the step that found nothing: what is queued after it starts another writer. */
-  wroteAll(): void {
-    this.isWriting = false
-    this.writer = undefined
-    if (this.session.dropReason !== undefined) this.flushed.open()
+  /** Writes until nothing is left, or the network takes no more. */
+  write(): void {
+    if (this.isHalted) return
+    const { session } = this
+    try {
+      for (let slab; (slab = session.nextWrite(this.now())) !== undefined;) {
+        const busy = this.socket.offer([slab])
+        if (busy !== undefined) return this.writeAfter(busy)
+        this.wrote()
+      }
+      this.isWriting = false
+      if (session.dropReason !== undefined) this.flushed.open()
+    } catch (defect) {
+      this.defect(defect)
+    }
+  }
+
+  private wrote(): void {
+    this.session.wrote(this.now())
+    this.after()
+  }
+
+  private writeAfter(busy: Effect.Effect<void, TransportError>): void {
+    const writer = this.fork(guard(this, Effect.matchEffect(busy, {
+      onSuccess: () => Effect.sync(() => {
+        this.wrote()
+        this.write()
+      }),
+      onFailure: ({ detail }) => Effect.sync(() => {
+        this.flushed.open()
+        this.drop(DropReason.make("WriteError", detail))
+      })
+    })))
+    // It may be over already, and another one, which it began, may wait by now.
+    if (writer.pollUnsafe() === undefined) this.writer = writer
   }
 
   private publishAll(events: ReadonlyArray<SessionEvent>): void {
@@ -238,12 +330,8 @@ export class PeerRuntime implements Sleeper {
     this.after()
   }
 
-  private attempt(step: () => void): void {
-    try {
-      step()
-    } catch (defect) {
-      this.fork(this.failed(Cause.die(defect)))
-    }
+  private defect(defect: unknown): void {
+    this.fork(this.failed(Cause.die(defect)))
   }
 
   /** A defect in what moves the connection ends it, with a reason of its own. */
@@ -255,7 +343,11 @@ export class PeerRuntime implements Sleeper {
 
   /** Ends what still moves. */
   get halt(): Effect.Effect<void> {
-    return Effect.suspend(() => Fiber.interruptAll([this.reader, this.writer].filter((fiber) => fiber !== undefined)))
+    return Effect.suspend(() => {
+      this.isHalted = true
+      const reading = this.socket instanceof Pulling ? this.socket.stop : Effect.void
+      return this.writer === undefined ? reading : Effect.andThen(reading, Fiber.interrupt(this.writer))
+    })
   }
 }
 
@@ -278,57 +370,3 @@ const end = Effect.fnUntraced(function*(runtime: PeerRuntime, reason: DropReason
 
 const guard = (runtime: PeerRuntime, loop: Effect.Effect<void>): Effect.Effect<void> =>
   Effect.catchCause(loop, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : runtime.failed(cause))
-
-const read = Effect.fnUntraced(
-  function*(runtime: PeerRuntime): Effect.fn.Return<void, TransportError> {
-    const { connection, session } = runtime
-    while (true) {
-      if (session.dropReason === undefined) {
-        if (!session.canRead) {
-          runtime.readable.close()
-          yield* runtime.readable.await
-        }
-        if (session.hasBacklog) {
-          const now = runtime.now()
-          const before = session.stats.messagesRead
-          session.process(now)
-          runtime.turnEnded(now, before)
-          runtime.afterRead()
-          if (session.hasBacklog) yield* Effect.yieldNow
-          continue
-        }
-      }
-      const chunks = yield* connection.pull
-      if (session.dropReason !== undefined) continue
-      const now = runtime.now()
-      const before = session.stats.messagesRead
-      for (const chunk of chunks) session.receive(chunk, now)
-      runtime.turnEnded(now, before)
-      runtime.afterRead()
-    }
-  },
-  (loop, runtime) =>
-    Effect.catch(loop, (error: TransportError) => {
-      runtime.inputEnded.open()
-      runtime.drop(runtime.session.readFailure(error.kind === "Eof", error.detail))
-      return Effect.void
-    })
-)
-
-const write = Effect.fnUntraced(
-  function*(runtime: PeerRuntime): Effect.fn.Return<void, TransportError> {
-    const { connection, session } = runtime
-    for (let slab; (slab = session.nextWrite(runtime.now())) !== undefined;) {
-      yield* connection.write([slab])
-      session.wrote(runtime.now())
-      runtime.after()
-    }
-    runtime.wroteAll()
-  },
-  (loop, runtime) =>
-    Effect.catch(loop, (error: TransportError) => {
-      runtime.flushed.open()
-      runtime.drop(DropReason.make("WriteError", error.detail))
-      return Effect.void
-    })
-)
