@@ -22,7 +22,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as DropReason from "./DropReason.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis } from "./internal/peerRuntime.ts"
 import { ItemFetcher } from "./ItemFetcher.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { MAX_BAD_SIGNATURES, OverlayHost, type ScpVerdict } from "./OverlayHost.ts"
@@ -142,7 +142,7 @@ const make = Effect.gen(function*() {
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
   const draw = () => random.nextDoubleUnsafe()
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   const keyOf = (message: StellarMessage) => crypto.sha256(message.bytes)
 
   const gate = new Floodgate.Floodgate(draw, {
@@ -279,28 +279,26 @@ const make = Effect.gen(function*() {
     peer: Peer,
     messages: ReadonlyArray<M>,
     process: (messages: NonEmptyReadonlyArray<M>, keys: ReadonlyArray<Uint8Array>) => Effect.Effect<void>
-  ): Effect.Effect<void> =>
-    Effect.acquireUseRelease(
-      Effect.sync(() => {
-        const { trackingIndex } = host.ledger()
-        const now = millis()
-        const begun: { messages: Array<M>; keys: Array<Uint8Array> } = { messages: [], keys: [] }
-        for (const message of messages) {
-          const key = keyOf(message)
-          records.record(message.type, key, message.size, peer.session.stats)
-          gate.addRecord(key, peer.id, trackingIndex, now)
-          if (!scheduled.begin(key)) {
-            stats.alreadyScheduled++
-            continue
-          }
-          begun.messages.push(message)
-          begun.keys.push(key)
-        }
-        return begun
-      }),
-      ({ keys, messages }) => isReadonlyArrayNonEmpty(messages) ? process(messages, keys) : Effect.void,
-      ({ keys }) => Effect.sync(() => keys.forEach((key) => scheduled.end(key)))
-    )
+  ): Effect.Effect<void> => {
+    const begun: Array<M> = []
+    const keys: Array<Uint8Array> = []
+    const begin = Effect.suspend(() => {
+      const { trackingIndex } = host.ledger()
+      const now = millis()
+      for (const message of messages) {
+        const key = keyOf(message)
+        records.record(message.type, key, message.size, peer.session.stats)
+        gate.addRecord(key, peer.id, trackingIndex, now)
+        if (scheduled.begin(key)) {
+          begun.push(message)
+          keys.push(key)
+        } else stats.alreadyScheduled++
+      }
+      return isReadonlyArrayNonEmpty(begun) ? process(begun, keys) : Effect.void
+    })
+    // What ends them stands before the first has begun, so that no interruption can fall between the two.
+    return Effect.ensuring(begin, Effect.sync(() => keys.forEach((key) => scheduled.end(key))))
+  }
 
   // ----------------------------------------------------------------------------------------------- SCP messages
 
@@ -428,13 +426,12 @@ const make = Effect.gen(function*() {
     received: (peer, messages) => {
       const state = flooded.get(peer)
       if (state === undefined) return undefined
-      const { isSynced } = host.ledger()
       const now = millis()
       const scp: Array<ScpMessage> = []
       const transactions: Array<Transaction> = []
       for (const message of messages) {
         // While out of sync, or over the rate, transactions and what belongs to them are ignored; their credit returns.
-        if (isBulk(message.type) && !(isSynced && rate.allow(message.type, now))) continue
+        if (isBulk(message.type) && !(host.ledger().isSynced && rate.allow(message.type, now))) continue
         switch (message._tag) {
           case "ScpMessage":
             scp.push(message)

@@ -12,7 +12,7 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as DropReason from "./DropReason.ts"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis } from "./internal/peerRuntime.ts"
 import { LocalNode } from "./LocalNode.ts"
 import type { Received } from "./MessageHub.ts"
 import type { PeerDropped } from "./OverlayError.ts"
@@ -104,7 +104,7 @@ export const follow = <Tag extends MessageTag = "ScpMessage">(
     /** Messages seen: the newest, and before them as many older ones. */
     let seen = new Set<string>()
     let seenBefore = new Set<string>()
-    const millis = () => readNow(clock).millis
+    const millis = () => readMillis(clock)
 
     const addCandidate = (address: PeerAddress): void => {
       if (candidates.has(address.key) || candidates.size >= MAX_CANDIDATES) return

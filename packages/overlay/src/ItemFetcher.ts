@@ -20,7 +20,7 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { concat, toHex } from "./internal/bytes.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis } from "./internal/peerRuntime.ts"
 import * as Tracing from "./internal/tracing.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { type FetchEnd, type OverlayEvent, publisher } from "./OverlayEvents.ts"
@@ -129,7 +129,7 @@ const make = Effect.gen(function*() {
     publish(event)
   }
   const { timers } = yield* OverlayMetrics
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   /** Opened when a search begins, because its deadline may be earlier than the one slept for. */
   const begun = Latch.makeUnsafe(false)
   let peersKnow: (key: Uint8Array) => Iterable<Peer> = () => []

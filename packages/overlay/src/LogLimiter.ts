@@ -13,7 +13,7 @@ import * as Latch from "effect/Latch"
 import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis } from "./internal/peerRuntime.ts"
 import { describeCounts, LineBudget, type LineBudgetOptions, type LineCounts } from "./protocol/LineBudget.ts"
 
 /**
@@ -56,7 +56,7 @@ export const make = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const loggers = yield* Logger.CurrentLoggers
   const budget = new LineBudget<LineKind>(options)
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   const some = Latch.makeUnsafe(false)
 
   const offer = (kind: LineKind, isUrgent = false): boolean => {

@@ -55,9 +55,18 @@ const writePad = (key: Uint8Array, constant: number, into: Uint8Array): Uint8Arr
   return into
 }
 
+/** Views of the inner scratch buffer, by length: messages have few lengths, and a view costs a tenth of a MAC. */
+const MAX_VIEWED = 1024
+const innerViews = new Array<Uint8Array | undefined>(MAX_VIEWED).fill(undefined)
+
+const innerView = (length: number): Uint8Array => {
+  if (length >= MAX_VIEWED) return innerScratch.subarray(0, blockLength + length)
+  return innerViews[length] ??= innerScratch.subarray(0, blockLength + length)
+}
+
 /** The MAC of `length` bytes behind the inner pad, with the outer pad in its place. */
 const finishScratch = (length: number): string => {
-  writeDigest(digest(innerScratch.subarray(0, blockLength + length)), outerScratch, blockLength)
+  writeDigest(digest(innerView(length)), outerScratch, blockLength)
   return digest(outerScratch)
 }
 

@@ -23,7 +23,7 @@ import { Flood } from "./Flood.ts"
 import { describe } from "./internal/livePeers.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
 import * as OverlayTick from "./internal/overlayTick.ts"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis } from "./internal/peerRuntime.ts"
 import * as QueryAnswers from "./internal/queryAnswers.ts"
 import * as ScpRecovery from "./internal/scpRecovery.ts"
 import { ItemFetcher } from "./ItemFetcher.ts"
@@ -180,7 +180,7 @@ const make = Effect.gen(function*() {
   const tell = yield* publisher
   const clock = yield* Clock.Clock
   const hub = new MessageHub(clock)
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   let cleared = 0
 
   const clearLedgersBelow = (ledgerSeq: number): void => {

@@ -10,7 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { BanList } from "./BanList.ts"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis } from "./internal/peerRuntime.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { Overlay } from "./Overlay.ts"
 import * as OverlayHealth from "./OverlayHealth.ts"
@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function*(
   const bans = yield* BanList
   const { config } = yield* LocalNode
   const clock = yield* Clock.Clock
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   const start = millis()
   let outOfSyncSince: number | undefined = start
   let isShuttingDown = false

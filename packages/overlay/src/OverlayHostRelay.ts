@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { judgeAll, ledgerFacts, ledgerView, scpStateFrom } from "./internal/followingHost.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis, readNow } from "./internal/peerRuntime.ts"
 import { OverlayConfig } from "./OverlayConfig.ts"
 import { OverlayCrypto } from "./OverlayCrypto.ts"
 import type { LedgerView, OverlayHost } from "./OverlayHost.ts"
@@ -77,7 +77,7 @@ export const make = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
   const draw = () => random.nextDoubleUnsafe()
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   const facts = ledgerFacts(config, options)
   const networkId = crypto.sha256(new TextEncoder().encode(config.networkPassphrase))
   const envelopes = new Pending.PendingEnvelopes(crypto, networkId, draw, millis(), {

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { judgeAll, ledgerFacts, ledgerView, scpStateFrom } from "./internal/followingHost.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis } from "./internal/peerRuntime.ts"
 import { OverlayConfig } from "./OverlayConfig.ts"
 import { OverlayCrypto } from "./OverlayCrypto.ts"
 import type { LedgerView, OverlayHost, ScpVerdict } from "./OverlayHost.ts"
@@ -56,7 +56,7 @@ export const make = Effect.fnUntraced(function*(
   const crypto = yield* OverlayCrypto
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   const facts = ledgerFacts(config, options)
   const tracker = new LedgerTracker(facts)
   const budget = new VerifyBudget.VerifyBudget(options.budget ?? VerifyBudget.defaults, millis())

@@ -27,7 +27,7 @@ import { BanList, isProvenViolation } from "./BanList.ts"
 import * as DropReason from "./DropReason.ts"
 import { describe, LivePeers } from "./internal/livePeers.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis } from "./internal/peerRuntime.ts"
 import { shuffle } from "./internal/shuffle.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { PeerDropped } from "./OverlayError.ts"
@@ -160,7 +160,7 @@ const make = Effect.gen(function*() {
   const fork = yield* FiberSet.runtime(fibers)<LocalNode | Transport>()
   const live = new LivePeers()
   const preferredKeys = new Set<string>(config.preferredPeerKeys)
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   const accepts = new HandshakeBudget(options.accepts, millis())
   const handshakes = new HandshakeBudget(options.handshakes, millis())
   let ledger: LedgerContext | undefined

@@ -18,7 +18,7 @@ import * as Layer from "effect/Layer"
 import * as DropReason from "./DropReason.ts"
 import { Flood } from "./Flood.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
-import { readNow } from "./internal/peerRuntime.ts"
+import { readMillis } from "./internal/peerRuntime.ts"
 import * as SealedBox from "./internal/sealedBox.ts"
 import { LocalNode } from "./LocalNode.ts"
 import { NodeIdentity } from "./NodeIdentity.ts"
@@ -156,7 +156,7 @@ const make = Effect.gen(function*() {
   const config = yield* SurveyConfig
   const tell = yield* publisher
   const clock = yield* Clock.Clock
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   const trackingIndex = () => host.ledger().trackingIndex
 
   const box = SealedBox.make(crypto)

@@ -206,9 +206,11 @@ export class SimPipe implements Duct {
   private send(chunk: Uint8Array, now: number): void {
     const { lane, onWrite } = this.options
     if (this.finned) return
-    const pieces = this.transit.push(chunk, lane.strikes, lane.where)
-    const arrival = this.enqueue(pieces, now)
-    onWrite(chunk, arrival)
+    if (lane.strikes.length === 0 && this.transit.isIdle) {
+      this.transit.pass(chunk)
+      this.enqueueOne(chunk, now)
+    } else this.enqueue(this.transit.push(chunk, lane.strikes, lane.where), now)
+    onWrite(chunk, this.lastArrival)
     const { cut } = this.transit
     if (cut === undefined) return
     this.finned = true
@@ -216,27 +218,28 @@ export class SimPipe implements Duct {
     this.endsAt = this.lastArrival
   }
 
-  private enqueue(pieces: ReadonlyArray<Uint8Array>, now: number): number {
+  private enqueue(pieces: ReadonlyArray<Uint8Array>, now: number): void {
+    for (const piece of pieces) this.enqueueOne(piece, now)
+  }
+
+  private enqueueOne(piece: Uint8Array, now: number): void {
     const { draws, lane } = this.options
     const line = slower(lane.bandwidth, lane.slowWriter)
-    for (const piece of pieces) {
-      const cut = lane.segmentation
-      if (cut !== undefined && piece.length > 1) {
-        if (piece.length > cut.value) cut.fault.fire(lane.where)
-        for (let at = 0; at < piece.length;) {
-          const length = 1 + draws.nextBelowUnsafe(Math.min(cut.value, piece.length - at))
-          this.add(piece.subarray(at, at + length), this.arrival(length, now, line), true)
-          at += length
-        }
-        continue
+    const cut = lane.segmentation
+    if (cut !== undefined && piece.length > 1) {
+      if (piece.length > cut.value) cut.fault.fire(lane.where)
+      for (let at = 0; at < piece.length;) {
+        const length = 1 + draws.nextBelowUnsafe(Math.min(cut.value, piece.length - at))
+        this.add(piece.subarray(at, at + length), this.arrival(length, now, line), true)
+        at += length
       }
-      const part = line === undefined ? piece.length : Math.max(MIN_PART, Math.ceil(piece.length / MAX_PARTS))
-      for (let at = 0; at < piece.length; at += part) {
-        const bytes = part >= piece.length ? piece : piece.subarray(at, at + part)
-        this.add(bytes, this.arrival(bytes.length, now, line), false)
-      }
+      return
     }
-    return this.lastArrival
+    const part = line === undefined ? piece.length : Math.max(MIN_PART, Math.ceil(piece.length / MAX_PARTS))
+    for (let at = 0; at < piece.length; at += part) {
+      const bytes = part >= piece.length ? piece : piece.subarray(at, at + part)
+      this.add(bytes, this.arrival(bytes.length, now, line), false)
+    }
   }
 
   private add(bytes: Uint8Array, at: number, alone: boolean): void {
@@ -336,6 +339,12 @@ export class SimPipe implements Duct {
     const slow = lane.slowReader
     const slice = slow === undefined ? Infinity : Math.max(1, Math.floor(slow.value * READ_SLICE_MILLIS / 1000))
     const limit = Math.min(readLimit, slice, passable?.bytes ?? Infinity)
+    const [only] = segments
+    if (only !== undefined && segments.length === 1 && only.at <= now && only.bytes.length <= limit) {
+      segments.pop()
+      this.took(only.bytes.length, now)
+      return [only.bytes]
+    }
     const out: Array<Uint8Array> = []
     let taken = 0
     let count = 0
@@ -359,14 +368,19 @@ export class SimPipe implements Duct {
     const [first, ...rest] = out
     if (first === undefined) return undefined
     this.segments = count === segments.length ? [] : segments.slice(count)
-    this.size -= taken
-    if (passable !== undefined) passable.bytes -= taken
-    if (slow !== undefined) {
-      this.readFree = now + (taken / slow.value) * 1000
-      slow.fault.fire(lane.where)
+    this.took(taken, now)
+    return [first, ...rest]
+  }
+
+  private took(length: number, now: number): void {
+    const { lane, lane: { slowReader } } = this.options
+    this.size -= length
+    if (this.passable !== undefined) this.passable.bytes -= length
+    if (slowReader !== undefined) {
+      this.readFree = now + (length / slowReader.value) * 1000
+      slowReader.fault.fire(lane.where)
     }
     if (!this.isFull(false)) wakeAll(this.writers)
-    return [first, ...rest]
   }
 }
 

@@ -94,17 +94,19 @@ export class FrameTransit {
     if (this.cut !== undefined) return []
     const framesBefore = this.frames
     const onFrames = faults.some(({ fault }) => !isChunkKind(fault._tag))
-    const pieces = this.isFramed && (onFrames || !this.isIdle) ? this.cutFrames(chunk, faults, where) : this.pass(chunk)
+    let pieces = [chunk]
+    if (this.isFramed && (onFrames || !this.isIdle)) pieces = this.cutFrames(chunk, faults, where)
+    else this.pass(chunk)
     if (!faults.some(({ fault }) => isChunkKind(fault._tag))) return pieces
     return pieces.map((piece) => this.strikeChunk(piece, framesBefore, faults, where)).filter(({ length }) =>
       length > 0
     )
   }
 
-  private pass(chunk: Uint8Array): Array<Uint8Array> {
+  /** Follows the marks of a chunk that goes on as it is. */
+  pass(chunk: Uint8Array): void {
     let at = 0
     while (this.isFramed && at < chunk.length) at = this.advance(chunk, at)
-    return [chunk]
   }
 
   /** Goes on by the rest of the mark or of the body, or to the end of the chunk. */

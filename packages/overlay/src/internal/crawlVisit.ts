@@ -16,7 +16,7 @@ import { Transport } from "../Transport.ts"
 import type { NodeId } from "../wire/NodeId.ts"
 import { PeerAddress } from "../wire/PeerAddress.ts"
 import type { Peers, ScpMessage, StellarMessage } from "../wire/StellarMessage.ts"
-import { readNow } from "./peerRuntime.ts"
+import { readMillis } from "./peerRuntime.ts"
 
 /** SCP messages of one visit whose signatures are checked, unless others sent them before: 60 us each. */
 export const MAX_SCP_CHECKS = 500
@@ -120,7 +120,7 @@ export const visit = Effect.fnUntraced(function*(
   const { listenMillis } = options
   const transport = yield* Transport
   const clock = yield* Clock.Clock
-  const millis = () => readNow(clock).millis
+  const millis = () => readMillis(clock)
   const listener = new Listener(options)
   let session: Session | undefined
   const startedAt = millis()

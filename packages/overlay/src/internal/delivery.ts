@@ -82,20 +82,22 @@ export class Delivery {
       const takenAt = this.source.millis()
       session.options.timers?.inboxWait[lane].observeMillis(takenAt - batch.since)
       const work = this.call(batch)
-      if (work !== undefined && work.pollUnsafe() === undefined) {
-        this.busy[lane] = work
-        const handled = batch
-        work.addObserver((exit) => {
-          this.finish(handled, takenAt, exit)
-          this.busy[lane] = undefined
-          this.pumpLane(lane)
-          if (this.isIdle) this.idle?.open()
-        })
-        return
-      }
-      this.finish(batch, takenAt, work?.pollUnsafe())
+      const exit = work?.pollUnsafe()
+      if (work !== undefined && exit === undefined) return this.await(lane, work, batch, takenAt)
+      this.finish(batch, takenAt, exit)
     }
     this.busy[lane] = undefined
+  }
+
+  /** The lane goes on when the work is done. */
+  private await(lane: Lane, work: Fiber.Fiber<void>, batch: Batch, takenAt: number): void {
+    this.busy[lane] = work
+    work.addObserver((exit) => {
+      this.finish(batch, takenAt, exit)
+      this.busy[lane] = undefined
+      this.pumpLane(lane)
+      if (this.isIdle) this.idle?.open()
+    })
   }
 
   private call({ messages }: Batch): Fiber.Fiber<void> | undefined {

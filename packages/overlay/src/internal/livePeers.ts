@@ -23,7 +23,8 @@ const blame = (peer: Peer) => (cause: Cause.Cause<unknown>): Effect.Effect<void>
   Effect.andThen(Effect.logError("A handler failed", cause), peer.drop(DropReason.make("Defect", describe(cause))))
 
 export class LivePeers {
-  readonly #handlers = new Set<PeerHandler>()
+  /** In the order in which they hear of things; replaced, never changed, so that a walk over them is undisturbed. */
+  #handlers: ReadonlyArray<PeerHandler> = []
   readonly #live = new Map<Entry, Peer>()
 
   get(entry: Entry): Peer | undefined {
@@ -38,15 +39,14 @@ export class LivePeers {
   register(handler: PeerHandler, first = false): Effect.Effect<void, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.suspend(() => {
-        const others = first ? [...this.#handlers] : []
-        for (const other of others) this.#handlers.delete(other)
-        this.#handlers.add(handler)
-        for (const other of others) this.#handlers.add(other)
+        this.#handlers = first ? [handler, ...this.#handlers] : [...this.#handlers, handler]
         return Effect.forEach([...this.values()], (peer) => this.#tell(peer, () => handler.connected?.(peer)), {
           discard: true
         })
       }),
-      () => Effect.sync(() => this.#handlers.delete(handler))
+      () => Effect.sync(() => {
+        this.#handlers = this.#handlers.filter((other) => other !== handler)
+      })
     )
   }
 
@@ -55,7 +55,7 @@ export class LivePeers {
   }
 
   #tellAll(peer: Peer, call: (handler: PeerHandler) => void): Effect.Effect<void> {
-    return Effect.forEach([...this.#handlers], (handler) => this.#tell(peer, () => call(handler)), { discard: true })
+    return Effect.forEach(this.#handlers, (handler) => this.#tell(peer, () => call(handler)), { discard: true })
   }
 
   /** Announces a peer, and its end when the scope closes. */

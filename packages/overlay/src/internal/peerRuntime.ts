@@ -43,9 +43,12 @@ export const LINGER_MILLIS = 500
 /** Reads in one turn; a remote whose bytes never run out does not keep others waiting. */
 const MAX_READS_PER_TURN = 16
 
+/** Monotonic milliseconds. */
+export const readMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
 /** The moment, for a machine that reads no clock. */
 export const readNow = (clock: Clock.Clock): Now => ({
-  millis: Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
+  millis: readMillis(clock),
   unixSeconds: Math.floor(clock.currentTimeMillisUnsafe() / 1000)
 })
 
@@ -125,6 +128,10 @@ export class PeerRuntime implements Sleeper, Writer {
     return readNow(this.surroundings.clock)
   }
 
+  private millis(): number {
+    return readMillis(this.surroundings.clock)
+  }
+
   fork<A>(effect: Effect.Effect<A>): Fiber.Fiber<A> {
     return Effect.runForkWith(this.surroundings.context)(effect)
   }
@@ -179,8 +186,8 @@ export class PeerRuntime implements Sleeper, Writer {
     blame: (cause: Cause.Cause<never>) => Effect.Effect<void>
   ): Delivery {
     const { session } = this
-    const millis = () => this.now().millis
-    const delivery = new Delivery({ session, settle, millis, fork: (effect) => this.fork(effect) }, handle, blame)
+    const source = { session, settle, millis: () => this.millis(), fork: (effect: Effect.Effect<void>) => this.fork(effect) }
+    const delivery = new Delivery(source, handle, blame)
     this.delivery = delivery
     delivery.pump()
     return delivery
@@ -198,7 +205,7 @@ export class PeerRuntime implements Sleeper, Writer {
     if (bulk) this.arrivals.bulk?.open()
     if (urgent || bulk) this.arrivals.any?.open()
     this.delivery?.pump()
-    if (ended || !session.isCongested) this.relief.open()
+    if (!this.relief.isOpen && (ended || !session.isCongested)) this.relief.open()
     if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriting()
     if (this.isThrottled && (ended || session.canRead)) {
       this.isThrottled = false
@@ -266,7 +273,7 @@ export class PeerRuntime implements Sleeper, Writer {
     const now = this.now()
     if (chunks === undefined) this.session.process(now)
     else for (const chunk of chunks) this.session.receive(chunk, now)
-    timers?.handling.turnEnded(this.now().millis - now.millis, stats.messagesRead - before)
+    timers?.handling.turnEnded(this.millis() - now.millis, stats.messagesRead - before)
     this.afterRead()
   }
 
@@ -283,10 +290,11 @@ export class PeerRuntime implements Sleeper, Writer {
     if (this.isHalted) return
     const { session } = this
     try {
-      for (let slab; (slab = session.nextWrite(this.now())) !== undefined;) {
+      const now = this.now()
+      for (let slab; (slab = session.nextWrite(now)) !== undefined;) {
         const busy = this.socket.offer([slab])
         if (busy !== undefined) return this.writeAfter(busy)
-        this.wrote()
+        this.wrote(now)
       }
       this.isWriting = false
       if (session.dropReason !== undefined) this.flushed.open()
@@ -295,15 +303,15 @@ export class PeerRuntime implements Sleeper, Writer {
     }
   }
 
-  private wrote(): void {
-    this.session.wrote(this.now())
+  private wrote(now: Now): void {
+    this.session.wrote(now)
     this.after()
   }
 
   private writeAfter(busy: Effect.Effect<void, TransportError>): void {
     const writer = this.fork(guard(this, Effect.matchEffect(busy, {
       onSuccess: () => Effect.sync(() => {
-        this.wrote()
+        this.wrote(this.now())
         this.write()
       }),
       onFailure: ({ detail }) => Effect.sync(() => {

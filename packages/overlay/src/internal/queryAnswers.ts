@@ -21,7 +21,7 @@ import {
   type ScpMessage
 } from "../wire/StellarMessage.ts"
 import { isZero } from "./bytes.ts"
-import { readNow } from "./peerRuntime.ts"
+import { readMillis } from "./peerRuntime.ts"
 
 export type Query = GetTxSet | GetScpQuorumSet | GetScpState
 
@@ -88,7 +88,7 @@ const answerItem = (
           Effect.sync(() => {
             if (txSet === undefined) dontHave()
             // Over the byte budget the peer hears nothing, as over the number of questions: it will ask somebody else.
-            else if (peer.session.mayAnswerTxSet(txSet.size, readNow(clock).millis)) peer.offer(txSet)
+            else if (peer.session.mayAnswerTxSet(txSet.size, readMillis(clock))) peer.offer(txSet)
           })
         ))
     }

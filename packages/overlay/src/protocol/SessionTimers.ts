@@ -109,10 +109,17 @@ export class HandlingTimers {
 
   /** A batch was handled, which took so long. */
   batch(messages: NonEmptyReadonlyArray<StellarMessage>, millis: number): void {
+    // Most batches of a quiet network hold one message, for which thirty counters need not be looked at.
+    if (messages.length === 1 && messages[0].type !== MessageType.Transaction) return this.#observe(messages[0], millis)
     const tally = this.#batch
     for (const message of messages) tally.add(message)
     if (tally.types[MessageType.Transaction]! > 0) this.#txBatch.observeMillis(millis)
     this.#record(tally, millis / messages.length)
+  }
+
+  #observe(message: StellarMessage, millis: number): void {
+    this.#byType[message.type]?.observeMillis(millis)
+    if (message._tag === "ScpMessage") this.#byStatement[message.statementCode]?.observeMillis(millis)
   }
 
   #record(tally: Tally, millis: number): void {

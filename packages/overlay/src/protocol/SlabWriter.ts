@@ -7,6 +7,24 @@ import * as AuthenticatedMessage from "../wire/AuthenticatedMessage.ts"
 import type { Hmac } from "./Hmac.ts"
 import type { OutboundBatch } from "./OutboundBatch.ts"
 
+/** Slabs of up to a quarter of this are cut from one block: an `ArrayBuffer` for each costs more than its MACs do. */
+const BLOCK = 16_384
+
+/** What is left of the block that slabs are cut from, of all connections: a byte is given out once. */
+let block = new Uint8Array(0)
+let used = 0
+
+const makeSlab = (length: number): Uint8Array => {
+  if (length > BLOCK / 4) return new Uint8Array(length)
+  if (used + length > block.length) {
+    block = new Uint8Array(BLOCK)
+    used = 0
+  }
+  const slab = block.subarray(used, used + length)
+  used += length
+  return slab
+}
+
 /** Where what is signed begins and ends. Of all connections: signing waits for nothing and calls nobody. */
 const spans: Array<number> = []
 
@@ -22,7 +40,7 @@ export class SlabWriter {
 
   /** Encodes the first `count` messages of a batch, as far as there are sequence numbers. */
   write(batch: OutboundBatch, count: number, hmac: Hmac): Uint8Array {
-    const slab = new Uint8Array(batch.bytes)
+    const slab = makeSlab(batch.bytes)
     let at = 0
     for (let i = 0; i < count; i++) {
       const { bytes } = batch.messages[i]!
