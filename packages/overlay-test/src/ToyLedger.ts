@@ -289,6 +289,7 @@ export const make = Effect.fnUntraced(function*(
       ledger,
       scpStateFrom: () => Math.max(1, node.ledgerSeq + 1 - 3),
       receiveScp: (messages) => settled(() => messages.map((message) => node.receiveScp(message, moment()))),
+      knowsScp: (message) => node.knowsScp(message),
       scpState: (fromLedger) => Effect.sync(() => node.scpState(fromLedger)),
       ownScpMessages: () => node.ownMessages(),
       receiveTransactions: (messages, hashes) =>

@@ -4,7 +4,7 @@
  * A message that arrives is hashed before anything else is done with it. A copy of one that is being processed is dropped;
  * the floodgate notes who sent it; the host judges it in batches; what the host wants relayed goes to every authenticated
  * peer that neither sent it nor was told. Being known to the gate and being processed are different facts: a duplicate
- * reaches the host when no copy of it is under way.
+ * reaches the host when no copy of it is under way, as a question that costs no fiber where the host can answer it.
  *
  * The gate's keys are SHA-256 of the message, where stellar-core uses BLAKE2b-256: the keys never leave the node, and
  * SHA-256 costs a twentieth here.
@@ -318,7 +318,8 @@ const make = Effect.gen(function*() {
         }
         break
       case "hold":
-        fetcher.fetchFor(message.retain(), verdict)
+        // Most are copies of what was dealt with: nothing is missing.
+        if (verdict.txSets.length + verdict.quorumSets.length > 0) fetcher.fetchFor(message.retain(), verdict)
         break
       case "discard":
         stats.scpDiscarded++
@@ -347,8 +348,20 @@ const make = Effect.gen(function*() {
         : Effect.void
     })
 
-  const receiveScp = (from: FloodPeer, messages: ReadonlyArray<ScpMessage>): Effect.Effect<void> =>
-    exclusively(from.peer, messages, (messages, keys) => judgeScp(messages, keys, from))
+  /** A copy of what the host has dealt with: all that is left to do is to remember who has it. */
+  const isCopy = (message: ScpMessage, { peer }: FloodPeer): boolean => {
+    if (host.knowsScp?.(message, peer.id) !== true) return false
+    const key = keyOf(message)
+    records.record(message.type, key, message.size, peer.session.stats)
+    gate.addRecord(key, peer.id, host.ledger().trackingIndex, millis())
+    return true
+  }
+
+  const receiveScp = (from: FloodPeer, messages: ReadonlyArray<ScpMessage>): Effect.Effect<void> | undefined => {
+    const fresh = messages.filter((message) => !isCopy(message, from))
+    if (fresh.length === 0) return undefined
+    return exclusively(from.peer, fresh, (messages, keys) => judgeScp(messages, keys, from))
+  }
 
   // ---------------------------------------------------------------------------------------------- transactions
 

@@ -158,6 +158,12 @@ export class OverlayHost extends Context.Service<OverlayHost, {
     messages: NonEmptyReadonlyArray<ScpMessage>,
     from: NodeId | undefined
   ) => Effect.Effect<ReadonlyArray<ScpVerdict>>
+  /**
+   * Whether an SCP message is a copy of what the host has dealt with, or older: then `receiveScp` is not asked, and this
+   * call is all the host hears of it. It may take note of the peer. Optional, to spare a fiber for each copy: a message
+   * comes from most peers.
+   */
+  readonly knowsScp?: (message: ScpMessage, from: NodeId) => boolean
   /** SCP state from a ledger on, in slot order, at most 100 slots (protocol.md 5.3). */
   readonly scpState: (fromLedger: number) => Effect.Effect<ReadonlyArray<ScpMessage>>
   /**

@@ -107,6 +107,7 @@ export const make = Effect.fnUntraced(function*(
         const now = readNow(clock)
         return envelopes.receive(message, from, now.millis, now.unixSeconds)
       }),
+    knowsScp: (message, from) => envelopes.knows(message, from, millis()),
     scpState: (fromLedger) => Effect.sync(() => envelopes.state.from(fromLedger)),
     receiveTransactions: (messages, hashes) =>
       Effect.sync(() => {

@@ -192,11 +192,20 @@ export class ToyNode {
     return this.#state.from(fromLedger)
   }
 
+  /** Whether a message is a copy of one that was dealt with, or older. */
+  knowsScp(message: ScpMessage): boolean {
+    const slot = message.slotNumber
+    return slot !== undefined && this.#isInRange(slot) && this.#state.compare(message, slot, message.nodeId) !== "new"
+  }
+
+  #isInRange(slot: number): boolean {
+    return slot >= minRememberedSlot(this.ledgerSeq, this.options.maxSlotsToRemember)
+  }
+
   receiveScp(message: ScpMessage, now: Moment): ScpVerdict {
     const slot = message.slotNumber
     const id = message.nodeId
-    const oldest = minRememberedSlot(this.ledgerSeq, this.options.maxSlotsToRemember)
-    if (slot === undefined || slot < oldest || !this.isInQuorum(id)) return { _tag: "discard" }
+    if (slot === undefined || !this.#isInRange(slot) || !this.isInQuorum(id)) return { _tag: "discard" }
     if (this.#state.compare(message, slot, id) !== "new") return processed
     if (!StellarValue.areAcceptable(message.values, this.ledgerVersion, now.unixMillis / 1000)) {
       return { _tag: "discard" }

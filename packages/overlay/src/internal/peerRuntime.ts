@@ -272,7 +272,7 @@ export class PeerRuntime implements Sleeper, Writer {
     const before = stats.messagesRead
     const now = this.now()
     if (chunks === undefined) this.session.process(now)
-    else for (const chunk of chunks) this.session.receive(chunk, now)
+    else this.session.receiveAll(chunks, now)
     timers?.handling.turnEnded(this.millis() - now.millis, stats.messagesRead - before)
     this.afterRead()
   }

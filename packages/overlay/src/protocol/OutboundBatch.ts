@@ -49,12 +49,13 @@ export class OutboundBatch {
 
   /** Forgets the messages, which is all right as soon as they are encoded: `OutboundQueues.wrote` needs only numbers. */
   releaseMessages(): void {
-    this.messages.length = 0
+    // Popped, because setting the length gives the array's memory back, for the next batch to allocate anew.
+    while (this.messages.length > 0) this.messages.pop()
   }
 
   /** @internal */
   begin(now: number): void {
-    this.messages.length = 0
+    this.releaseMessages()
     this.taken.fill(0)
     this.bytes = this.floodLength = this.floodBytes = 0
     this.takenAt = now

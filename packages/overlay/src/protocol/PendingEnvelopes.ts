@@ -155,6 +155,20 @@ export class PendingEnvelopes {
     this.#refused = new HashMap(makeHashSeed(draw), MAX_REFUSED_QUORUM_SETS)
   }
 
+  /** Whether a message is a copy of one that was dealt with, or older; a copy counts as the peer's word all the same. */
+  knows(message: ScpMessage, peer: NodeId, now: number): boolean {
+    const slot = message.slotNumber
+    const id = message.nodeId
+    return slot !== undefined && this.#isInRange(slot, now) && this.filter.accepts(id)
+      && this.#isDealtWith(message, slot, id, peer, now)
+  }
+
+  #isDealtWith(message: ScpMessage, slot: number, id: NodeId, peer: NodeId | undefined, now: number): boolean {
+    const relation = this.state.compare(message, slot, id)
+    if (relation === "same") this.#vote(message, slot, peer, id, now)
+    return relation !== "new"
+  }
+
   /**
    * Judges a message. The peer is undefined when the message waited for something and comes a second time. A number
    * means that the budget for signatures is used up: ask again in so many milliseconds.
@@ -170,11 +184,7 @@ export class PendingEnvelopes {
     if (slot === undefined || message.size > maxMessageBytes || !this.#isInRange(slot, now)) return discard
     const id = message.nodeId
     if (!this.filter.accepts(id)) return discard
-    const relation = this.state.compare(message, slot, id)
-    if (relation !== "new") {
-      if (relation === "same") this.#vote(message, slot, peer, id, now)
-      return processed
-    }
+    if (this.#isDealtWith(message, slot, id, peer, now)) return processed
     if (!StellarValue.areAcceptable(message.values, ledgerVersion, unixSeconds)) return discard
     const { quorumSetHash } = message
     if (this.#refused.get(quorumSetHash) !== undefined) return discard

@@ -115,8 +115,9 @@ export class ScpState {
   /** How a message of a node relates to what is held: `new` when it would be kept, `same` when it is. */
   compare(message: ScpMessage, slot: number, id: NodeId): "new" | "same" | "old" {
     const held = this.#held(message, slot, id)
-    if (held === undefined || isNewerNominationOrBallot(held, message)) return "new"
-    return equals(held.bytes, message.bytes) ? "same" : "old"
+    if (held === undefined) return "new"
+    if (equals(held.bytes, message.bytes)) return "same" // first: most are copies, and the order takes decoding
+    return isNewerNominationOrBallot(held, message) ? "new" : "old"
   }
 
   /**

@@ -186,8 +186,18 @@ export class Session {
 
   /** Takes in bytes as they came and handles what is complete. */
   receive(chunk: Uint8Array, now: Now): void {
+    this.receiveAll([chunk], now)
+  }
+
+  /** As `receive`, for what one read gave: until the next one its messages may be views into it. */
+  receiveAll(chunks: ReadonlyArray<Uint8Array>, now: Now): void {
     if (this.dropReason !== undefined) return
     this.#inbox.retain()
+    for (const chunk of chunks) this.#take(chunk, now)
+  }
+
+  #take(chunk: Uint8Array, now: Now): void {
+    if (this.dropReason !== undefined) return
     this.stats.bytesRead += chunk.length
     this.stats.asyncReads++
     this.liveness.read(now.millis)

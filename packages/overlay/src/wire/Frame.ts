@@ -236,7 +236,8 @@ export class FrameParser {
     this.chunks[this.first] = NO_BYTES
     this.first++
     if (this.queued === 0) {
-      this.chunks.length = 0
+      // Popped, because setting the length gives the array's memory back, for the next chunk to allocate anew.
+      while (this.chunks.length > 0) this.chunks.pop()
       this.first = 0
     } else if (this.first >= 64 && 2 * this.first >= this.chunks.length) {
       this.chunks.splice(0, this.first)
