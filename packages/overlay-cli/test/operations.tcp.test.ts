@@ -201,7 +201,11 @@ describe("operations", () => {
       yield* get(a, `/droppeer?node=${b.id}&ban=1`)
       yield* get(a, `/unban?node=${b.id}`)
       yield* until(some, (text) => text.includes("NodeUnbanned"))
-      assert.deepStrictEqual(data(some.text()).map(({ type }) => type), ["PeerDropped", "NodeBanned", "NodeUnbanned"])
+      assert.deepStrictEqual(data(some.text()).map(({ type }) => type).slice(0, 3), [
+        "PeerDropped",
+        "NodeBanned",
+        "NodeUnbanned"
+      ])
       assert.deepInclude(data(some.text())[0], {
         type: "PeerDropped",
         id: b.id,

@@ -58,14 +58,14 @@ export const patienceMutants: ReadonlyArray<Mutant> = [
   mutant(
     "goodbyes-are-not-flushed",
     runtime,
-    "if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriter()",
-    "if (!ended && (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriter()"
+    "if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriting()",
+    "if (!ended && (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriting()"
   ),
   mutant(
     "a-read-that-fails-is-not-told",
     runtime,
-    "runtime.drop(runtime.session.readFailure(error.kind === \"Eof\", error.detail))",
-    "void error"
+    "this.drop(session.readFailure(input.kind === \"Eof\", input.detail))",
+    ""
   ),
   mutant(
     "stragglers-are-everybody",
@@ -187,8 +187,8 @@ export const patienceMutants: ReadonlyArray<Mutant> = [
   mutant(
     "two-connections-with-one-node-are-listed",
     live,
-    "const former = [...this.#live].filter(([, other]) => other.id === peer.id)",
-    "const former = [...this.#live].filter(([, other]) => other.id !== peer.id)"
+    "if (other.peer.id === peer.id) former.push(other)",
+    "if (other.peer.id !== peer.id) former.push(other)"
   ),
   mutant(
     "what-was-under-way-stays-so",

@@ -202,8 +202,8 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
   mutant(
     "held-messages-are-not-fetched-for",
     flood,
-    `      case "hold":\n        fetcher.fetchFor(message.retain(), verdict)`,
-    `      case "hold":`
+    "if (verdict.txSets.length + verdict.quorumSets.length > 0) fetcher",
+    "if (verdict.txSets.length + verdict.quorumSets.length < 0) fetcher"
   ),
   mutant(
     "relay-stops-here",
@@ -220,8 +220,8 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
   mutant(
     "transactions-only-out-of-sync",
     flood,
-    "if (isBulk(message.type) && !(isSynced &&",
-    "if (isBulk(message.type) && (isSynced &&"
+    "if (isBulk(message.type) && !(host.ledger().isSynced &&",
+    "if (isBulk(message.type) && (host.ledger().isSynced &&"
   ),
   mutant("adverts-are-never-flushed", flood, "sendAdvert(peer, adverts.tick(now))", "adverts.tick(now)"),
   mutant("demands-are-not-answered", flood, "if (transaction !== undefined) peer.offer(transaction)", ""),
@@ -286,8 +286,8 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
   mutant(
     "old-statements-are-new",
     scpState,
-    `return equals(held.bytes, message.bytes) ? "same" : "old"`,
-    `return equals(held.bytes, message.bytes) ? "new" : "old"`
+    `if (equals(held.bytes, message.bytes)) return "same"`,
+    `if (equals(held.bytes, message.bytes)) return "new"`
   ),
 
   // connections
@@ -332,12 +332,12 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
     "Effect.andThen(this.#tellAll(peer, (handler) => handler.connected?.(peer)))",
     "Effect.andThen(Effect.void)"
   ),
-  mutant("writers-do-not-go-on", runtime, "      session.wrote(runtime.now())\n", ""),
+  mutant("writers-do-not-go-on", runtime, "    this.session.wrote(now)\n", ""),
   mutant(
     "readers-stay-stopped",
     runtime,
-    "if (ended || session.canRead) this.readable.open()",
-    "if (ended) this.readable.open()"
+    "if (this.isThrottled && (ended || session.canRead))",
+    "if (this.isThrottled && ended)"
   ),
   mutant(
     "auth-is-not-answered",

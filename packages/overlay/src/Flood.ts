@@ -232,7 +232,10 @@ const make = Effect.gen(function*() {
   }
 
   const flush = (candidates: ReadonlyArray<FloodPeer>): void => {
-    for (const { outgoing, peer } of candidates) if (outgoing.length > 0) peer.offerAll(outgoing.splice(0))
+    for (const { outgoing, peer } of candidates) {
+      if (outgoing.length === 1) peer.offer(outgoing.pop()!)
+      else if (outgoing.length > 1) peer.offerAll(outgoing.splice(0))
+    }
   }
 
   const broadcast = (message: StellarMessage, key = keyOf(message)): number => {
@@ -357,11 +360,8 @@ const make = Effect.gen(function*() {
     return true
   }
 
-  const receiveScp = (from: FloodPeer, messages: ReadonlyArray<ScpMessage>): Effect.Effect<void> | undefined => {
-    const fresh = messages.filter((message) => !isCopy(message, from))
-    if (fresh.length === 0) return undefined
-    return exclusively(from.peer, fresh, (messages, keys) => judgeScp(messages, keys, from))
-  }
+  const receiveScp = (from: FloodPeer, messages: ReadonlyArray<ScpMessage>): Effect.Effect<void> =>
+    exclusively(from.peer, messages, (messages, keys) => judgeScp(messages, keys, from))
 
   // ---------------------------------------------------------------------------------------------- transactions
 
@@ -439,6 +439,10 @@ const make = Effect.gen(function*() {
     received: (peer, messages) => {
       const state = flooded.get(peer)
       if (state === undefined) return undefined
+      const [first] = messages
+      if (messages.length === 1 && first._tag === "ScpMessage") { // as most batches are
+        return isCopy(first, state) ? undefined : receiveScp(state, [first])
+      }
       const now = millis()
       const scp: Array<ScpMessage> = []
       const transactions: Array<Transaction> = []
@@ -447,7 +451,7 @@ const make = Effect.gen(function*() {
         if (isBulk(message.type) && !(host.ledger().isSynced && rate.allow(message.type, now))) continue
         switch (message._tag) {
           case "ScpMessage":
-            scp.push(message)
+            if (!isCopy(message, state)) scp.push(message)
             break
           case "Transaction":
             transactions.push(message)

@@ -366,21 +366,11 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
   const whenRelieved = Effect.suspend(() => {
     if (session.dropReason !== undefined) return failure
     if (!session.isCongested) return Effect.void
-    runtime.relief.close()
     return Effect.andThen(
-      runtime.relief.await,
+      runtime.untilRelieved,
       Effect.suspend(() => session.dropReason === undefined ? Effect.void : failure)
     )
   })
-
-  /** A batch that was taken then was handled. Gives the time. */
-  const settle = (batch: Batch, takenAt: number): number => {
-    const now = runtime.now()
-    session.options.timers?.handling.batch(batch.messages, now.millis - takenAt)
-    session.settle(batch, now)
-    runtime.after()
-    return now.millis
-  }
 
   /** Messages of a lane, or of both. Made when asked for: most peers are read by one stream, most of the time. */
   const receive = (lane: Lane | undefined): Peer["messages"] =>
@@ -392,7 +382,7 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
       const settleCurrent = (): number => {
         const batch = current
         current = undefined
-        return batch === undefined ? -1 : settle(batch, takenAt)
+        return batch === undefined ? -1 : runtime.settle(batch, takenAt)
       }
       const take = (settledAt: number): Batch | undefined => {
         const batch = session.takeBatch(lane)
@@ -422,7 +412,7 @@ const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
     get lanes() {
       return { urgent: receive("urgent"), bulk: receive("bulk") }
     },
-    deliver: (handle, blame) => runtime.deliver(settle, handle, blame),
+    deliver: (handle, blame) => runtime.deliver(handle, blame),
     stats: session.stats,
     session,
     offer,

@@ -18,6 +18,7 @@
  * @since 0.1.0
  */
 import type * as OverlayConfig from "@stellar-overlay/overlay/OverlayConfig"
+import * as OverlayMetrics from "@stellar-overlay/overlay/OverlayMetrics"
 import type { Peer } from "@stellar-overlay/overlay/Peer"
 import { Transaction } from "@stellar-overlay/overlay/wire/StellarMessage"
 import * as Cause from "effect/Cause"
@@ -398,6 +399,8 @@ export const run = (scenario: Scenario, options: Options = {}): Effect.Effect<Ou
         knows,
         config: config as Partial<OverlayConfig.Values> // checked when the node starts
       })),
+      // One is enough to go wrong, if counting can.
+      metrics: ({ name }) => name === nodes[0]?.name ? OverlayMetrics.layer : Layer.empty,
       onNodeEvent: (node, event) => {
         const other = "address" in event ? nameOf.get(event.address.host) ?? event.address.host : ""
         observe({ _tag: "Peer", at: millis(), node, event, other })

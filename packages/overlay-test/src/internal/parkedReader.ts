@@ -2,7 +2,6 @@ import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
 import type * as Scheduler from "effect/Scheduler"
-import { after } from "./after.ts"
 
 /** Whose end of a connection it is: what its turns and times come from. */
 export interface Owner {
@@ -18,14 +17,13 @@ export const ownerOf = (fiber: Fiber.Fiber<unknown, unknown>): Owner => ({
   context: fiber.context
 })
 
-/** Calls back once, after so many milliseconds; the function returned takes that back. */
-export type Timer = (owner: Owner, millis: number, fire: () => void) => () => void
-
 /** What a pipe says about its reading side. */
 export interface Readable {
   /** The present, in milliseconds, and when there is next something to read: `Infinity` while nobody knows. */
-  readonly now: (owner: Owner) => number
-  readonly readableAt: () => number
+  now(owner: Owner): number
+  readableAt(): number
+  /** Calls back once, after so many milliseconds; the function returned takes that back. */
+  after(owner: Owner, millis: number, fire: () => void): () => void
 }
 
 /**
@@ -37,16 +35,14 @@ export interface Readable {
  */
 export class ParkedReader {
   private readonly pipe: Readable
-  private readonly timer: Timer
   private owner: Owner | undefined
   private ready: (() => void) | undefined
   /** When it is called: a time that a timer is set for, -Infinity once its turn is scheduled, Infinity for never. */
   private wakesAt = Infinity
   private cancelTimer: (() => void) | undefined
 
-  constructor(pipe: Readable, timer: Timer = after) {
+  constructor(pipe: Readable) {
     this.pipe = pipe
-    this.timer = timer
   }
 
   /** Calls `ready` once, when there is something to read; who waited before is forgotten. */
@@ -80,7 +76,7 @@ export class ParkedReader {
     else if (at < Infinity) {
       this.wakesAt = at
       // Whole nanoseconds, rounded up: less than one is no duration, and would be slept for over and over.
-      this.cancelTimer = this.timer(owner, Math.ceil((at - now) * 1e6) / 1e6, this.call)
+      this.cancelTimer = this.pipe.after(owner, Math.ceil((at - now) * 1e6) / 1e6, this.call)
     }
   }
 

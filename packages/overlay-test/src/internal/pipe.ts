@@ -2,8 +2,8 @@ import { TransportError } from "@stellar-overlay/overlay/Transport"
 import type * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { monotonicMillis } from "./after.ts"
-import { type Owner, ParkedReader } from "./parkedReader.ts"
+import { after, monotonicMillis } from "./after.ts"
+import { type Owner, ParkedReader, type Readable } from "./parkedReader.ts"
 import type { SeededRandom } from "./seededRandom.ts"
 import { parkIn, Waiters, wakeAll } from "./waiters.ts"
 
@@ -68,7 +68,7 @@ export interface PipeOptions {
  * A write queues its whole unit at once and then waits until at most `capacity` bytes are left, as a socket does whose
  * buffer is the kernel's; so it holds `capacity` bytes and one unit per writing fiber at most.
  */
-export class Pipe implements Duct {
+export class Pipe implements Duct, Readable {
   private readonly options: PipeOptions
   private segments: Array<Segment> = []
   private size = 0
@@ -83,10 +83,14 @@ export class Pipe implements Duct {
 
   constructor(options: PipeOptions) {
     this.options = options
-    this.reader = new ParkedReader({ now: (owner) => this.now(owner), readableAt: () => this.readableAt() })
+    this.reader = new ParkedReader(this)
   }
 
-  private now(owner: Pick<Owner, "clock">): number {
+  after(owner: Owner, millis: number, fire: () => void): () => void {
+    return after(owner, millis, fire)
+  }
+
+  now(owner: Pick<Owner, "clock">): number {
     return this.options.latencyMillis > 0 ? monotonicMillis(owner) : 0
   }
 
@@ -111,7 +115,7 @@ export class Pipe implements Duct {
   }
 
   /** When a poll has something to say, an end or a failure included. */
-  private readableAt(): number {
+  readableAt(): number {
     if (this.readerClosed || this.broken) return -Infinity
     if (this.corked) return Infinity
     return this.segments[0]?.at ?? this.endsAt ?? Infinity

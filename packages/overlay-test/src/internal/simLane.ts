@@ -68,7 +68,10 @@ const noShapes = (): Shapes => ({
 
 const isShape = (kind: Kind, shapes: Shapes): kind is ShapeKind => kind in shapes
 
-/** The smallest value of the faults, and whose it is. */
+/** A value of the faults of a kind, and whose it is. */
+type Least<K extends ShapeKind> = { readonly value: number; readonly fault: ActiveFault<Of<K>> } | undefined
+
+/** The smallest value of the faults. */
 const least = <F extends ActiveFault>(
   faults: ReadonlyArray<F>,
   valueOf: (fault: F) => number
@@ -94,6 +97,13 @@ export class Lane {
   /** The faults because of which nothing comes through. */
   shut: Array<ActiveFault> = []
   strikes: Array<StrikeFault> = []
+  /** The slowest part of the way, in bytes per second, and the fault it is due to. */
+  bandwidth: Limit | undefined
+  slowWriter: Least<"SlowWriter">
+  slowReader: Least<"SlowReader">
+  smallQueue: Least<"SmallQueue">
+  segmentation: Least<"Segmentation">
+  coalescing: Least<"Coalescing">
   private readonly context: LaneContext
 
   constructor(context: LaneContext, from: string, to: string, where: string) {
@@ -141,6 +151,7 @@ export class Lane {
       if (isShaping) this.addShape(active)
       else this.strikes.push(active as StrikeFault) // by its kind
     }
+    this.measure()
   }
 
   private addShape(active: ActiveFault): void {
@@ -186,31 +197,16 @@ export class Lane {
     return millis
   }
 
-  /** The slowest part of the way, in bytes per second, and the fault it is due to. */
-  get bandwidth(): Limit | undefined {
-    const base = this.conditions.bytesPerSecond
-    const worst = least(this.shapes.Bandwidth, ({ fault }) => fault.bytesPerSecond)
-    if (worst !== undefined && (base === undefined || worst.value < base)) return worst
-    return base === undefined ? undefined : { value: base, fault: undefined }
-  }
-
-  get slowWriter() {
-    return least(this.shapes.SlowWriter, ({ fault }) => fault.bytesPerSecond)
-  }
-
-  get slowReader() {
-    return least(this.shapes.SlowReader, ({ fault }) => fault.bytesPerSecond)
-  }
-
-  get smallQueue() {
-    return least(this.shapes.SmallQueue, ({ fault }) => fault.bytes)
-  }
-
-  get segmentation() {
-    return least(this.shapes.Segmentation, ({ fault }) => fault.maxBytes)
-  }
-
-  get coalescing() {
-    return least(this.shapes.Coalescing, ({ fault }) => -fault.millis)
+  /** What the shapes come to, looked up once and not for every message. */
+  private measure(): void {
+    const { conditions: { bytesPerSecond }, shapes } = this
+    const worst = least(shapes.Bandwidth, ({ fault }) => fault.bytesPerSecond)
+    if (worst !== undefined && (bytesPerSecond === undefined || worst.value < bytesPerSecond)) this.bandwidth = worst
+    else this.bandwidth = bytesPerSecond === undefined ? undefined : { value: bytesPerSecond, fault: undefined }
+    this.slowWriter = least(shapes.SlowWriter, ({ fault }) => fault.bytesPerSecond)
+    this.slowReader = least(shapes.SlowReader, ({ fault }) => fault.bytesPerSecond)
+    this.smallQueue = least(shapes.SmallQueue, ({ fault }) => fault.bytes)
+    this.segmentation = least(shapes.Segmentation, ({ fault }) => fault.maxBytes)
+    this.coalescing = least(shapes.Coalescing, ({ fault }) => -fault.millis)
   }
 }

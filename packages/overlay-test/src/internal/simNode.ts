@@ -170,6 +170,7 @@ export class ClusterNode implements SimNode {
         host: ledger === undefined
           ? options.host?.(this.options) ?? TestNode.layerIdleHost
           : Layer.succeed(OverlayHost, ledger.host),
+        metrics: options.metrics?.(this.options) ?? Layer.empty,
         onEvent: (event) => {
           if (life.isOver) return
           this.events.push(event)

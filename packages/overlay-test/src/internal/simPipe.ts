@@ -1,7 +1,7 @@
 import type { TransportError } from "@stellar-overlay/overlay/Transport"
 import * as Effect from "effect/Effect"
 import type { TimerClock } from "./after.ts"
-import { type Owner, ParkedReader, type Timer } from "./parkedReader.ts"
+import { type Owner, ParkedReader, type Readable } from "./parkedReader.ts"
 import { brokenPipe, type Busy, type Bytes, closedHere, type Duct, ended, type Input, reset } from "./pipe.ts"
 import type { Lane, Limit } from "./simLane.ts"
 import { type Draws, FrameTransit } from "./simTransit.ts"
@@ -45,7 +45,7 @@ export interface SimPipeOptions extends SimPipeContext {
  * Bytes are given their arrival when they are written; what holds a lane shut is looked at when they are read. Whoever
  * shut it, bytes that had come before can still be read.
  */
-export class SimPipe implements Duct {
+export class SimPipe implements Duct, Readable {
   private readonly options: SimPipeOptions
   private readonly transit: FrameTransit
   private segments: Array<Segment> = []
@@ -73,10 +73,7 @@ export class SimPipe implements Duct {
   constructor(options: SimPipeOptions) {
     this.options = options
     this.transit = new FrameTransit(options.draws)
-    this.reader = new ParkedReader({
-      now: () => this.now,
-      readableAt: () => this.readableAt()
-    }, (_, millis, fire) => options.clock.afterUnsafe(millis, fire))
+    this.reader = new ParkedReader(this)
     this.laneChanged()
   }
 
@@ -84,13 +81,18 @@ export class SimPipe implements Duct {
     return this.size
   }
 
-  private get now(): number {
+  now(): number {
     return Number(this.options.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
 
-  /** Timers of the way run by the network's clock, and wake the fiber by the fiber's own scheduler. */
-  private readonly timer: Timer = ({ dispatcher }, millis, fire) =>
-    this.options.clock.afterUnsafe(millis, () => dispatcher.scheduleTask(fire, 0))
+  /** Timers of the way run by the network's clock, and whoever they wake is scheduled as its owner's turns are. */
+  after(_: Owner, millis: number, fire: () => void): () => void {
+    return this.options.clock.afterUnsafe(millis, fire)
+  }
+
+  private resumeAfter({ dispatcher }: Owner, millis: number, fire: () => void): () => void {
+    return this.options.clock.afterUnsafe(millis, () => dispatcher.scheduleTask(fire, 0))
+  }
 
   private get isShut(): boolean {
     return this.options.lane.shut.length > 0
@@ -105,7 +107,7 @@ export class SimPipe implements Duct {
     const { lane } = this.options
     if (this.isShut) {
       if (this.passable === undefined) {
-        const now = this.now
+        const now = this.now()
         let bytes = 0
         for (const segment of this.segments) if (segment.at <= now) bytes += segment.bytes.length
         this.passable = { bytes, end: this.endsAt !== undefined && this.endsAt <= now }
@@ -116,7 +118,7 @@ export class SimPipe implements Duct {
       if (this.readerClosed && this.size > 0 && !this.lost) this.options.onUnread()
     }
     // Only a fault about frames holds any back.
-    if (lane.strikes.length === 0 && !this.transit.isIdle) this.enqueue(this.transit.flush(), this.now)
+    if (lane.strikes.length === 0 && !this.transit.isIdle) this.enqueue(this.transit.flush(), this.now())
     this.reader.attend()
     wakeAll(this.writers)
   }
@@ -124,7 +126,7 @@ export class SimPipe implements Duct {
   poll(ready: () => void, owner: Owner): Input {
     if (this.readerClosed) return closedHere()
     if (this.readerBroken) return reset()
-    const now = this.now
+    const now = this.now()
     const bytes = this.corked || this.readFree > now ? undefined : this.take(now)
     if (bytes !== undefined) return bytes
     if (this.readableAt() > now) {
@@ -141,7 +143,7 @@ export class SimPipe implements Duct {
   }
 
   /** When a poll has something to say, an end or a failure included. */
-  private readableAt(): number {
+  readableAt(): number {
     if (this.readerClosed || this.readerBroken) return -Infinity
     if (this.corked || this.lost) return Infinity
     const next = this.nextArrival()
@@ -164,7 +166,7 @@ export class SimPipe implements Duct {
       onUnread()
       return Effect.fail(brokenPipe())
     }
-    const now = this.now
+    const now = this.now()
     if (this.isShut && !this.lost) this.fireShut()
     let written = 0
     for (const chunk of chunks) {
@@ -176,7 +178,8 @@ export class SimPipe implements Duct {
     if (lane.slowWriter !== undefined && this.lineFree > now) {
       lane.slowWriter.fault.fire(lane.where)
       const pause = Math.ceil((this.lineFree - now) * 1e6) / 1e6
-      return Effect.andThen(parkIn(new Waiters(), pause, this.timer), this.afterWrite)
+      const timer: Readable["after"] = (owner, millis, fire) => this.resumeAfter(owner, millis, fire)
+      return Effect.andThen(parkIn(new Waiters(), pause, timer), this.afterWrite)
     }
     return written > 0 && this.isFull(true) ? this.awaitRoom() : undefined
   }
@@ -274,10 +277,10 @@ export class SimPipe implements Duct {
   /** The direction ends after what was written; by the network where `byNetwork`, of which the writing side is not told. */
   finish(byNetwork: boolean): void {
     if (this.endsAt !== undefined) return
-    this.enqueue(this.transit.flush(), this.now)
+    this.enqueue(this.transit.flush(), this.now())
     if (this.isShut && !this.lost) this.fireShut()
     this.finned = byNetwork
-    this.endsAt = Math.max(this.now + this.options.lane.steadyDelayMillis, this.lastArrival)
+    this.endsAt = Math.max(this.now() + this.options.lane.steadyDelayMillis, this.lastArrival)
     this.reader.attend()
   }
 
@@ -339,11 +342,12 @@ export class SimPipe implements Duct {
     const slow = lane.slowReader
     const slice = slow === undefined ? Infinity : Math.max(1, Math.floor(slow.value * READ_SLICE_MILLIS / 1000))
     const limit = Math.min(readLimit, slice, passable?.bytes ?? Infinity)
-    const [only] = segments
-    if (only !== undefined && segments.length === 1 && only.at <= now && only.bytes.length <= limit) {
-      segments.pop()
-      this.took(only.bytes.length, now)
-      return [only.bytes]
+    const [next, second] = segments
+    if (next === undefined || next.at > now) return undefined
+    if (next.bytes.length <= limit && (next.alone || second === undefined || second.at > now)) {
+      segments.shift()
+      this.took(next.bytes.length, now)
+      return [next.bytes]
     }
     const out: Array<Uint8Array> = []
     let taken = 0

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scheduler from "effect/Scheduler"
 import { after } from "./after.ts"
-import { ownerOf, type Timer } from "./parkedReader.ts"
+import { ownerOf, type Readable } from "./parkedReader.ts"
 
 /** A suspended fiber. Its own scheduler wakes it, so that a world decides the order and stacks do not grow. */
 export interface Waiter {
@@ -20,7 +20,7 @@ export class Waiters extends Set<Waiter> {
  * Waits until the next `wakeAll`, or for `millis` where given; an interrupted wait leaves the set. "Next" counts from the
  * call of this function, not from the first step of its effect: a fiber may have to yield between the two.
  */
-export const parkIn = (waiters: Waiters, millis?: number, timer: Timer = after): Effect.Effect<void> => {
+export const parkIn = (waiters: Waiters, millis?: number, timer: Readable["after"] = after): Effect.Effect<void> => {
   const { calls } = waiters
   return Effect.withFiber((fiber) =>
     Effect.callback<void>((resume) => {

@@ -21,9 +21,9 @@ export type BatchHandler = (messages: NonEmptyReadonlyArray<StellarMessage>) => 
 /** What a delivery needs of the connection. */
 export interface Source {
   readonly session: Pick<Session, "hasBatch" | "takeBatch"> & { readonly options: Pick<Session["options"], "timers"> }
-  readonly settle: (batch: Batch, takenAt: number) => void
-  readonly millis: () => number
-  readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
+  settle(batch: Batch, takenAt: number): void
+  millis(): number
+  fork(effect: Effect.Effect<void>): Fiber.Fiber<void>
 }
 
 export class Delivery {

@@ -22,17 +22,24 @@ export const describe = (cause: Cause.Cause<unknown>): string => Cause.pretty(ca
 const blame = (peer: Peer) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.andThen(Effect.logError("A handler failed", cause), peer.drop(DropReason.make("Defect", describe(cause))))
 
+/** A peer that was announced, until its end is. */
+interface Live {
+  readonly entry: Entry
+  readonly peer: Peer
+  isOver: boolean
+}
+
 export class LivePeers {
   /** In the order in which they hear of things; replaced, never changed, so that a walk over them is undisturbed. */
   #handlers: ReadonlyArray<PeerHandler> = []
-  readonly #live = new Map<Entry, Peer>()
+  readonly #live = new Map<Entry, Live>()
 
   get(entry: Entry): Peer | undefined {
-    return this.#live.get(entry)
+    return this.#live.get(entry)?.peer
   }
 
-  values(): Iterable<Peer> {
-    return this.#live.values()
+  values(): Array<Peer> {
+    return Array.from(this.#live.values(), ({ peer }) => peer)
   }
 
   /** Handlers hear of things in the order in which they are registered, but `first` before all others. */
@@ -40,13 +47,14 @@ export class LivePeers {
     return Effect.acquireRelease(
       Effect.suspend(() => {
         this.#handlers = first ? [handler, ...this.#handlers] : [...this.#handlers, handler]
-        return Effect.forEach([...this.values()], (peer) => this.#tell(peer, () => handler.connected?.(peer)), {
+        return Effect.forEach(this.values(), (peer) => this.#tell(peer, () => handler.connected?.(peer)), {
           discard: true
         })
       }),
-      () => Effect.sync(() => {
-        this.#handlers = this.#handlers.filter((other) => other !== handler)
-      })
+      () =>
+        Effect.sync(() => {
+          this.#handlers = this.#handlers.filter((other) => other !== handler)
+        })
     )
   }
 
@@ -62,18 +70,23 @@ export class LivePeers {
   begin(entry: Entry, peer: Peer): Effect.Effect<void, never, Scope.Scope> {
     return Effect.uninterruptible(Effect.suspend(() => {
       // A former connection with the node may still be delivering: for the handlers it is over now.
-      const former = [...this.#live].filter(([, other]) => other.id === peer.id)
-      return Effect.forEach(former, ([other, gone]) => this.#finish(other, gone), { discard: true }).pipe(
-        Effect.andThen(Effect.sync(() => this.#live.set(entry, peer))),
+      const former: Array<Live> = []
+      for (const other of this.#live.values()) if (other.peer.id === peer.id) former.push(other)
+      const live: Live = { entry, peer, isOver: false }
+      return Effect.forEach(former, (other) => this.#finish(other), { discard: true }).pipe(
+        Effect.andThen(Effect.sync(() => this.#live.set(entry, live))),
         Effect.andThen(this.#tellAll(peer, (handler) => handler.connected?.(peer))),
-        Effect.andThen(onScopeEnd(this.#finish(entry, peer)))
+        Effect.andThen(onScopeEnd(this.#finish(live)))
       )
     }))
   }
 
-  #finish(entry: Entry, peer: Peer): Effect.Effect<void> {
+  #finish(live: Live): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (!this.#live.delete(entry)) return Effect.void
+      if (live.isOver) return Effect.void
+      live.isOver = true
+      const { entry, peer } = live
+      if (this.#live.get(entry) === live) this.#live.delete(entry)
       const reason = peer.session.dropReason ?? DropReason.make("Shutdown")
       return this.#tellAll(peer, (handler) => handler.disconnected?.(peer, reason))
     })
@@ -82,7 +95,8 @@ export class LivePeers {
   /** Hands over what the peer sends until it ends, then calls `ended`, and gives handlers some time for the rest. */
   serve(entry: Entry, peer: Peer, ended: (reason: DropReason.DropReason) => void): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const delivery = peer.deliver((messages) => this.#receive(entry, peer, messages), blame(peer))
+      const live = this.#live.get(entry)
+      const delivery = peer.deliver((messages) => live && this.#receive(live, messages), blame(peer))
       return Effect.ensuring(
         Effect.flatMap(peer.closed, (reason) => {
           ended(reason)
@@ -93,12 +107,8 @@ export class LivePeers {
     })
   }
 
-  #receive(
-    entry: Entry,
-    peer: Peer,
-    messages: NonEmptyReadonlyArray<StellarMessage>
-  ): Effect.Effect<void> | undefined {
-    if (!this.#live.has(entry)) return undefined
+  #receive({ isOver, peer }: Live, messages: NonEmptyReadonlyArray<StellarMessage>): Effect.Effect<void> | undefined {
+    if (isOver) return undefined
     let waiting: Effect.Effect<void> | undefined
     for (const handler of this.#handlers) {
       const effect = handler.received?.(peer, messages)

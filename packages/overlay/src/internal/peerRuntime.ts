@@ -88,9 +88,9 @@ export class PeerRuntime implements Sleeper, Writer {
   private readonly socket: Socket
   private readonly surroundings: Surroundings
   /** Open while a batch of the lane is ready or the peer has ended; those that somebody waited for. */
-  private readonly arrivals: { [lane in Lane | "any"]?: Gate } = {}
-  /** Open while senders need not wait. */
-  readonly relief = new Gate(true)
+  private arrivals: { [lane in Lane | "any"]?: Gate } | undefined
+  /** Open while senders need not wait; once somebody had to. */
+  private relief: Gate | undefined
   /** Open once the handshake is done or will never be. */
   readonly settled = new Gate(false)
   /** Open when nothing more will be written. */
@@ -128,7 +128,7 @@ export class PeerRuntime implements Sleeper, Writer {
     return readNow(this.surroundings.clock)
   }
 
-  private millis(): number {
+  millis(): number {
     return readMillis(this.surroundings.clock)
   }
 
@@ -174,23 +174,34 @@ export class PeerRuntime implements Sleeper, Writer {
 
   /** Waits until a batch of the lane, or of any, may be there. For the step that found none. */
   untilBatch(lane: Lane | "any"): Effect.Effect<void> {
-    const arrival = this.arrivals[lane] ??= new Gate(false)
+    const arrival = (this.arrivals ??= {})[lane] ??= new Gate(false)
     arrival.close()
     return arrival.await
   }
 
+  /** Waits until senders need not wait. For the step that found that they do. */
+  get untilRelieved(): Effect.Effect<void> {
+    const relief = this.relief ??= new Gate(false)
+    relief.close()
+    return relief.await
+  }
+
   /** Hands batches to a function from now on. */
-  deliver(
-    settle: (batch: Batch, takenAt: number) => void,
-    handle: BatchHandler,
-    blame: (cause: Cause.Cause<never>) => Effect.Effect<void>
-  ): Delivery {
-    const { session } = this
-    const source = { session, settle, millis: () => this.millis(), fork: (effect: Effect.Effect<void>) => this.fork(effect) }
-    const delivery = new Delivery(source, handle, blame)
+  deliver(handle: BatchHandler, blame: (cause: Cause.Cause<never>) => Effect.Effect<void>): Delivery {
+    const delivery = new Delivery(this, handle, blame)
     this.delivery = delivery
     delivery.pump()
     return delivery
+  }
+
+  /** A batch that was taken then was handled. Gives the time. */
+  settle(batch: Batch, takenAt: number): number {
+    const { session } = this
+    const now = this.now()
+    session.options.timers?.handling.batch(batch.messages, now.millis - takenAt)
+    session.settle(batch, now)
+    this.after()
+    return now.millis
   }
 
   /** Whatever went into the session: lets everybody know what came out. */
@@ -198,19 +209,22 @@ export class PeerRuntime implements Sleeper, Writer {
     const { session } = this
     if (session.events.length > 0) this.publishAll(session.events.splice(0))
     const ended = session.dropReason !== undefined
-    if (ended || session.isAuthenticated) this.settled.open()
-    const urgent = ended || session.hasBatch("urgent")
-    const bulk = ended || session.hasBatch("bulk")
-    if (urgent) this.arrivals.urgent?.open()
-    if (bulk) this.arrivals.bulk?.open()
-    if (urgent || bulk) this.arrivals.any?.open()
+    if (this.arrivals !== undefined) this.announce(this.arrivals, ended)
     this.delivery?.pump()
-    if (!this.relief.isOpen && (ended || !session.isCongested)) this.relief.open()
+    if (this.relief?.isOpen === false && (ended || !session.isCongested)) this.relief.open()
     if (ended || (this.delivering ? session.hasDirectOutput : session.hasOutput)) this.startWriting()
     if (this.isThrottled && (ended || session.canRead)) {
       this.isThrottled = false
       this.read()
     }
+  }
+
+  private announce({ any, bulk, urgent }: NonNullable<PeerRuntime["arrivals"]>, ended: boolean): void {
+    const hasUrgent = ended || this.session.hasBatch("urgent")
+    const hasBulk = ended || this.session.hasBatch("bulk")
+    if (hasUrgent) urgent?.open()
+    if (hasBulk) bulk?.open()
+    if (hasUrgent || hasBulk) any?.open()
   }
 
   /**
@@ -255,7 +269,7 @@ export class PeerRuntime implements Sleeper, Writer {
       if (session.hasBacklog) this.surroundings.turns.schedule(this.read)
       return !session.hasBacklog
     }
-    if (this.inputEnded.isOpen) return false
+    if (!isOpen && this.inputEnded.isOpen) return false // the end of input ends the session
     const input = this.socket.poll(this.read)
     if (input instanceof TransportError) {
       this.inputEnded.open()
@@ -279,7 +293,7 @@ export class PeerRuntime implements Sleeper, Writer {
 
   /** Writes what there is, unless it is being written; after a read at once, else when this turn has queued all of it. */
   private startWriting(): void {
-    if (this.isWriting || this.flushed.isOpen) return
+    if (this.isWriting || (this.session.dropReason !== undefined && this.flushed.isOpen)) return
     this.isWriting = true
     if (this.delivering) this.write()
     else this.surroundings.turns.write(this)
@@ -309,16 +323,21 @@ export class PeerRuntime implements Sleeper, Writer {
   }
 
   private writeAfter(busy: Effect.Effect<void, TransportError>): void {
-    const writer = this.fork(guard(this, Effect.matchEffect(busy, {
-      onSuccess: () => Effect.sync(() => {
-        this.wrote(this.now())
-        this.write()
-      }),
-      onFailure: ({ detail }) => Effect.sync(() => {
-        this.flushed.open()
-        this.drop(DropReason.make("WriteError", detail))
+    const writer = this.fork(guard(
+      this,
+      Effect.matchEffect(busy, {
+        onSuccess: () =>
+          Effect.sync(() => {
+            this.wrote(this.now())
+            this.write()
+          }),
+        onFailure: ({ detail }) =>
+          Effect.sync(() => {
+            this.flushed.open()
+            this.drop(DropReason.make("WriteError", detail))
+          })
       })
-    })))
+    ))
     // It may be over already, and another one, which it began, may wait by now.
     if (writer.pollUnsafe() === undefined) this.writer = writer
   }
@@ -326,6 +345,7 @@ export class PeerRuntime implements Sleeper, Writer {
   private publishAll(events: ReadonlyArray<SessionEvent>): void {
     for (const event of events) {
       this.surroundings.publish(toOverlayEvent(event, this.session))
+      if (event._tag === "Authenticated" || event._tag === "Dropped") this.settled.open()
       if (event._tag !== "Dropped") continue
       this.surroundings.deadlines.remove(this)
       this.fork(Effect.ensuring(end(this, event.reason), Effect.sync(() => this.over.open())))

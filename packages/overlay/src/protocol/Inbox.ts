@@ -76,11 +76,13 @@ export class Inbox {
   /** Takes in a message that holds flow-control capacity, and came now. */
   push(message: StellarMessage, now: number): void {
     if (isBulk(message.type)) {
-      if (this.#bulk.length === 0) this.#bulkSince = now
-      this.#bulk.push(message)
+      if (this.#bulk.length > 0) return void this.#bulk.push(message)
+      this.#bulkSince = now
+      this.#bulk = [message] // a push to an empty array would make room for 17
     } else {
-      if (this.#urgent.length === 0) this.#urgentSince = now
-      this.#urgent.push(message)
+      if (this.#urgent.length > 0) return void this.#urgent.push(message)
+      this.#urgentSince = now
+      this.#urgent = [message]
     }
   }
 

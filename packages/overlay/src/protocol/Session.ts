@@ -85,6 +85,8 @@ export class Session {
   readonly #reader = new MessageReader()
   readonly #hmac: Hmac
   readonly #handshake: Handshake
+  /** Follows the handshake's state, for those who ask for every message. */
+  #isAuthenticated = false
   #isAnnounced = false
   readonly #inbox = new Inbox()
   readonly #queries: QueryLimiter
@@ -123,7 +125,7 @@ export class Session {
   }
 
   get isAuthenticated(): boolean {
-    return this.#handshake.state === "GotAuth"
+    return this.#isAuthenticated
   }
 
   /** What the remote said about itself, once its certificate was verified. */
@@ -243,9 +245,9 @@ export class Session {
 
   /** Before keys exist nothing can be verified; HELLO comes unauthenticated (protocol.md 1.6). */
   #verify(bodies: ReadonlyArray<Uint8Array>, count: number): number {
-    return this.#handshake.state === "Connected" || this.#handshake.state === "Connecting"
-      ? count
-      : this.#hmac.verify(bodies, count)
+    const hasKeys = this.#isAuthenticated
+      || (this.#handshake.state !== "Connected" && this.#handshake.state !== "Connecting")
+    return hasKeys ? this.#hmac.verify(bodies, count) : count
   }
 
   /** One decoded, authenticated message. */
@@ -277,6 +279,7 @@ export class Session {
   #handleHandshake(message: StellarMessage, now: Now): false {
     const before = this.#handshake.state
     const failure = this.#handshake.receive(message, now)
+    this.#isAuthenticated = this.#handshake.state === "GotAuth"
     const { remote } = this.#handshake
     const { millis } = now
     this.#flush(millis)
@@ -514,6 +517,7 @@ export class Session {
     // Who is turned away after AUTH for want of a slot was never announced.
     const authenticated = this.#isAnnounced
     this.#handshake.state = "Closing"
+    this.#isAuthenticated = false
     this.#backlog = false
     this.liveness.stop()
     this.queues.close()

@@ -97,7 +97,7 @@ export class ScpMessage extends Base {
 
   /** The validator that made the statement. */
   get nodeId(): NodeId.NodeId {
-    return NodeId.fromBytes(this.nodeKey)
+    return NodeId.fromBytesAt(this.bytes, 8)
   }
 
   /** The slot, which is a ledger number on Stellar, though the wire allows any unsigned 64-bit number. */
