@@ -53,6 +53,13 @@ const redial = (cluster: Cluster) =>
     assert.isTrue(b.running?.overlay.drop(a.id))
   })
 
+/** The same, and b calls at once, before a does. */
+const redialAtOnce = (cluster: Cluster) =>
+  Effect.andThen(
+    redial(cluster),
+    Effect.suspend(() => Effect.ignore(cluster.node("b").running!.overlay.connect(cluster.node("a").address)))
+  )
+
 /** Something to be written to b's store. */
 const banSomebody = (cluster: Cluster) =>
   Effect.sync(() => cluster.node("b").running?.overlay.ban(cluster.node("nobody").id))
@@ -120,7 +127,13 @@ const cases: { readonly [K in SimFault.Kind]: Case } = {
   DialSlow: { ids: "SIM-01", what: "the link comes later", ...lostLink },
   WrongNode: { ids: "SIM-01", what: "another node answers", ...lostLink, failed: { c: "AlreadyConnected" } },
   BacklogFull: { ids: "SIM-01", what: "the dialler waits", ...lostLink, failed: { b: "ConnectTimeout" } },
-  AcceptEmfile: { ids: "SIM-01", what: "the link ends as it opens", ...lostLink, failed: { b: gone } },
+  AcceptEmfile: {
+    ids: "SIM-01",
+    what: "the link ends as it opens",
+    ...lostLink,
+    trigger: redialAtOnce,
+    failed: { b: gone }
+  },
   DialEmfile: { ids: "SIM-01", what: "the dialler is told", ...lostLink, failed: { b: "ConnectFailed" } },
   FrameDamage: frame("the MAC does not fit", "UnexpectedMac"),
   MacDamage: frame("the MAC does not fit", "UnexpectedMac"),

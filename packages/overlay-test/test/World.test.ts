@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Deferred, Effect, Exit, Fiber, Hash, HashMap, Queue, Random, Ref } from "effect"
 import { createHash, randomBytes, randomInt } from "node:crypto"
 import { setTimeout as timersSetTimeout } from "node:timers"
-import { TimerHeap } from "../src/internal/timerHeap.ts"
+import { type Timer, TimerHeap } from "../src/internal/timerHeap.ts"
 import { trapped } from "../src/internal/traps.ts"
 import * as World from "../src/World.ts"
 
@@ -200,25 +200,48 @@ describe("World: time", () => {
     }))
 
   it("SIM-03 the timer heap keeps order under adds and removals", () => {
-    const timers = new Map<number, ReturnType<TimerHeap["add"]>>()
+    interface Added {
+      readonly at: number
+      readonly timer: Timer
+    }
     const heap = new TimerHeap()
+    const waiting = new Map<number, Added>()
+    const left: Array<Timer> = []
     let state = 1
+    let added = 0
+    let fired = -1
     const next = (bound: number) => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) % bound
-    for (let i = 0; i < 2_000; i++) timers.set(i, heap.add(next(100), () => {}))
-    for (let i = 0; i < 2_000; i += 3) {
-      const timer = timers.get(i)
-      if (timer === undefined) throw new Error("no timer")
-      heap.remove(timer)
-      heap.remove(timer)
-      timers.delete(i)
+    const add = () => {
+      const id = added++
+      const at = next(100)
+      waiting.set(id, { at, timer: heap.add(at, () => void (fired = id)) })
     }
-    const expected = [...timers.values()].sort((a, b) => a.at - b.at || a.order - b.order)
-    assert.strictEqual(heap.size, expected.length)
-    for (const timer of expected) {
-      assert.strictEqual(heap.first(), timer)
-      heap.remove(timer)
+    const leave = (id: number) => {
+      left.push(waiting.get(id)!.timer)
+      waiting.delete(id)
     }
-    assert.strictEqual(heap.first(), undefined)
+    /** Who is to go first: the earliest, of those of one instant the one added first, which has the lowest number. */
+    const first = () => [...waiting].reduce((best, other) => other[1].at < best[1].at ? other : best)
+    for (let i = 0; i < 3000; i++) add()
+    for (let round = 0; round < 3000; round++) {
+      if (round % 3 === 0) {
+        const ids = [...waiting.keys()]
+        const id = ids[next(ids.length)]!
+        heap.remove(waiting.get(id)!.timer)
+        leave(id)
+      } else {
+        const [id, { at }] = first()
+        assert.strictEqual(heap.next, at)
+        heap.take()()
+        assert.strictEqual(fired, id)
+        leave(id)
+      }
+      // What has left can be removed again, whoever has its place by now.
+      heap.remove(left[next(left.length)]!)
+      if (round % 4 === 0) add()
+      assert.strictEqual(heap.size, waiting.size)
+    }
+    assert.isAbove(heap.size, 500)
   })
 })
 

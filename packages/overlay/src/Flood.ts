@@ -274,24 +274,26 @@ const make = Effect.gen(function*() {
 
   // ------------------------------------------------------------------------------------------- one at a time
 
+  /** A peer has a message, from now on at the latest. */
+  const note = (message: StellarMessage, key: Uint8Array, peer: Peer): void => {
+    records.record(message.type, key, message.size, peer.session.stats)
+    gate.addRecord(key, peer.id, host.ledger().trackingIndex, millis())
+  }
+
   /**
    * Gives those messages to `process` of which no copy is being processed, with their keys, and keeps copies out until
    * it is done, however it ends. The sender counts as having the message in any case.
    */
   const exclusively = <M extends StellarMessage>(
     peer: Peer,
-    messages: ReadonlyArray<M>,
+    messages: ReadonlyArray<readonly [message: M, key: Uint8Array]>,
     process: (messages: NonEmptyReadonlyArray<M>, keys: ReadonlyArray<Uint8Array>) => Effect.Effect<void>
   ): Effect.Effect<void> => {
     const begun: Array<M> = []
     const keys: Array<Uint8Array> = []
     const begin = Effect.suspend(() => {
-      const { trackingIndex } = host.ledger()
-      const now = millis()
-      for (const message of messages) {
-        const key = keyOf(message)
-        records.record(message.type, key, message.size, peer.session.stats)
-        gate.addRecord(key, peer.id, trackingIndex, now)
+      for (const [message, key] of messages) {
+        note(message, key, peer)
         if (scheduled.begin(key)) {
           begun.push(message)
           keys.push(key)
@@ -317,12 +319,12 @@ const make = Effect.gen(function*() {
       case "relay":
         tell(message, key, candidates, now)
         if (verdict.txSets !== undefined && verdict.txSets.length > 0) {
-          fetcher.fetchFor(message.retain(), { txSets: verdict.txSets, quorumSets: [] })
+          fetcher.fetchFor(message, { txSets: verdict.txSets, quorumSets: [] })
         }
         break
       case "hold":
         // Most are copies of what was dealt with: nothing is missing.
-        if (verdict.txSets.length + verdict.quorumSets.length > 0) fetcher.fetchFor(message.retain(), verdict)
+        if (verdict.txSets.length + verdict.quorumSets.length > 0) fetcher.fetchFor(message, verdict)
         break
       case "discard":
         stats.scpDiscarded++
@@ -351,17 +353,22 @@ const make = Effect.gen(function*() {
         : Effect.void
     })
 
-  /** A copy of what the host has dealt with: all that is left to do is to remember who has it. */
-  const isCopy = (message: ScpMessage, { peer }: FloodPeer): boolean => {
-    if (host.knowsScp?.(message, peer.id) !== true) return false
+  /**
+   * The key of a message that somebody has to look at. None for a copy of what the host has dealt with, or of what waits
+   * for an item: all that is left to do is to note who has it.
+   */
+  const freshKey = (message: ScpMessage, { peer }: FloodPeer): Uint8Array | undefined => {
+    const isKnown = host.knowsScp?.(message, peer.id) === true
     const key = keyOf(message)
-    records.record(message.type, key, message.size, peer.session.stats)
-    gate.addRecord(key, peer.id, host.ledger().trackingIndex, millis())
-    return true
+    if (!isKnown && !fetcher.awaits(key)) return key
+    note(message, key, peer)
+    return undefined
   }
 
-  const receiveScp = (from: FloodPeer, messages: ReadonlyArray<ScpMessage>): Effect.Effect<void> =>
-    exclusively(from.peer, messages, (messages, keys) => judgeScp(messages, keys, from))
+  const receiveScp = (
+    from: FloodPeer,
+    messages: ReadonlyArray<readonly [message: ScpMessage, key: Uint8Array]>
+  ): Effect.Effect<void> => exclusively(from.peer, messages, (messages, keys) => judgeScp(messages, keys, from))
 
   // ---------------------------------------------------------------------------------------------- transactions
 
@@ -379,7 +386,7 @@ const make = Effect.gen(function*() {
   }
 
   const receiveTransactions = ({ peer }: FloodPeer, messages: ReadonlyArray<Transaction>): Effect.Effect<void> =>
-    exclusively(peer, messages, (messages, keys) => {
+    exclusively(peer, messages.map((message) => [message, keyOf(message)]), (messages, keys) => {
       const now = millis()
       const hashes = messages.map(({ envelope }) => crypto.sha256(envelope))
       for (const hash of hashes) recordPull(hash, peer, now)
@@ -441,18 +448,22 @@ const make = Effect.gen(function*() {
       if (state === undefined) return undefined
       const [first] = messages
       if (messages.length === 1 && first._tag === "ScpMessage") { // as most batches are
-        return isCopy(first, state) ? undefined : receiveScp(state, [first])
+        const key = freshKey(first, state)
+        return key && receiveScp(state, [[first.retain(), key]])
       }
       const now = millis()
-      const scp: Array<ScpMessage> = []
+      const scp: Array<readonly [message: ScpMessage, key: Uint8Array]> = []
       const transactions: Array<Transaction> = []
       for (const message of messages) {
         // While out of sync, or over the rate, transactions and what belongs to them are ignored; their credit returns.
         if (isBulk(message.type) && !(host.ledger().isSynced && rate.allow(message.type, now))) continue
         switch (message._tag) {
-          case "ScpMessage":
-            if (!isCopy(message, state)) scp.push(message)
+          case "ScpMessage": {
+            const key = freshKey(message, state)
+            // Whoever is told of it, the host and the peers, keeps it.
+            if (key !== undefined) scp.push([message.retain(), key])
             break
+          }
           case "Transaction":
             transactions.push(message)
             break

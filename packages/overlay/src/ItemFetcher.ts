@@ -18,6 +18,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
+import { AwaitedKeys } from "./internal/awaitedKeys.ts"
 import { concat, toHex } from "./internal/bytes.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
 import { readMillis } from "./internal/peerRuntime.ts"
@@ -28,7 +29,7 @@ import { type AnyTxSet, OverlayHost } from "./OverlayHost.ts"
 import { OverlayMetrics, source } from "./OverlayMetrics.ts"
 import type { Peer } from "./Peer.ts"
 import { Peers } from "./Peers.ts"
-import { type FetchStep, ItemFetcherTable, type ItemRequest } from "./protocol/ItemFetcherTable.ts"
+import { defaults, type FetchStep, ItemFetcherTable, type ItemRequest } from "./protocol/ItemFetcherTable.ts"
 import { FETCH_REPLY_WAIT_MILLIS } from "./protocol/ItemTracker.ts"
 import { isQuorumSetSane } from "./protocol/QuorumSetSanity.ts"
 import { MessageType } from "./wire/MessageType.ts"
@@ -76,11 +77,13 @@ export interface ItemFetcherShape {
   readonly fetchTxSet: (hash: Uint8Array) => Effect.Effect<AnyTxSet, ItemNotFound>
   /** A quorum set by its hash, if it is sane; not found at once when it is not. */
   readonly fetchQuorumSet: (hash: Uint8Array) => Effect.Effect<ScpQuorumSet, ItemNotFound>
-  /** Looks for what an SCP message needs; it is delivered again when an item came. The message must own its bytes. */
+  /** Looks for what an SCP message needs; it is delivered again when an item came. The message may be a view. */
   readonly fetchFor: (
     message: ScpMessage,
     needs: { readonly txSets: ReadonlyArray<Uint8Array>; readonly quorumSets: ReadonlyArray<Uint8Array> }
   ) => void
+  /** Whether an SCP message waits for an item, by the floodgate's key: a copy of it has nothing new to say. */
+  readonly awaits: (key: Uint8Array) => boolean
   /** Takes SCP messages whose wait is over, until the scope closes. One taker at a time. */
   readonly deliverTo: (
     take: (messages: ReadonlyArray<ScpMessage>) => Effect.Effect<void>
@@ -141,6 +144,8 @@ const make = Effect.gen(function*() {
     peers: () => peers.authenticated(),
     peersKnow: (key: Uint8Array) => peersKnow(key),
     latencyOf: (peer: Peer) => peer.session.liveness.latencyMillis,
+    keep: (waiting: Waiting) => waiting._tag === "Waiter" ? waiting : waiting.retain(),
+    awaited: new AwaitedKeys(() => random.nextDoubleUnsafe(), 2 * defaults.maxWaiting),
     draw: () => random.nextDoubleUnsafe()
   }
   const gaveUp = (item: ItemNotFound["item"]) => (hash: Uint8Array, reason: FetchEnd): void =>
@@ -171,9 +176,10 @@ const make = Effect.gen(function*() {
   }
 
   const begin = (item: ItemNotFound["item"], hash: Uint8Array, waiting: Waiting): void => {
-    if (!tables[item].isWanted(hash)) tell({ _tag: "FetchStarted", item, hash: toHex(hash) })
+    const isNew = !tables[item].isWanted(hash)
+    if (isNew) tell({ _tag: "FetchStarted", item, hash: toHex(hash) })
     carryOut(tables[item].fetch(hash, waiting, millis()))
-    begun.openUnsafe()
+    if (isNew) begun.openUnsafe()
   }
 
   const wait = (item: ItemNotFound["item"], wanted: Uint8Array) =>
@@ -324,6 +330,7 @@ const make = Effect.gen(function*() {
   return ItemFetcher.of({
     fetchTxSet: (hash) => Effect.map(wait("txSet", hash), (item) => item as AnyTxSet), // begun by a tx set hash
     fetchQuorumSet: (hash) => Effect.map(wait("quorumSet", hash), (item) => item as ScpQuorumSet),
+    awaits: (key) => context.awaited.has(key),
     fetchFor: (message, needs) => {
       for (const hash of needs.txSets) begin("txSet", hash, message)
       for (const hash of needs.quorumSets) begin("quorumSet", hash, message)

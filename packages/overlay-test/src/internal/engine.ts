@@ -119,14 +119,14 @@ export class Engine implements Scheduler.Scheduler, Scheduler.SchedulerDispatche
 
   /** Jumps to the earliest timer, if it lies within `maxMillis`, and fires it. */
   runTimer(maxMillis: number): "Fired" | "None" | "Beyond" {
-    const timer = this.timers.first()
-    if (timer === undefined) return "None"
-    if (timer.at > maxMillis) return "Beyond"
-    this.timers.remove(timer)
+    const at = this.timers.next
+    if (at === undefined) return "None"
+    if (at > maxMillis) return "Beyond"
+    const fire = this.timers.take()
     this.steps++
-    this.millis = timer.at
-    this.trace.addNumber(timer.at)
-    timer.fire()
+    this.millis = at
+    this.trace.addNumber(at)
+    fire()
     return "Fired"
   }
 

@@ -148,12 +148,12 @@ const readUint32 = (bytes: Uint8Array, at: number): number =>
 
 const readBallot = (bytes: Uint8Array, at: number): Ballot => {
   const value = at + 8
-  return { counter: readUint32(bytes, at), value: bytes.slice(value, value + readUint32(bytes, at + 4)) }
+  return { counter: readUint32(bytes, at), value: bytes.subarray(value, value + readUint32(bytes, at + 4)) }
 }
 
 /**
  * Reads a statement as one of a toy ledger; of another's statements what there is no room for is left out. By offset, as
- * every node reads every statement: a valid message has the bytes that are read here.
+ * every node reads every statement: a valid message has the bytes that are read here. Values are views of the message.
  */
 export const pledgeOf = (message: ScpMessage): Pledge | undefined => {
   const { bytes, statementType: kind } = message

@@ -293,7 +293,7 @@ export class ItemFetcherTable<P, E> {
   #abandon(tracker: ItemTracker<P, E>, dropped: Array<E>): void {
     this.#waiting -= tracker.size
     this.dropped += tracker.size
-    dropped.push(...tracker.waitingEnvelopes)
+    for (let envelope; (envelope = tracker.dropOldest()) !== undefined;) dropped.push(envelope)
     this.#trackers.delete(tracker.hash)
   }
 }

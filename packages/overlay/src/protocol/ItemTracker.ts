@@ -60,6 +60,10 @@ export interface FetchContext<P, E> {
   readonly slotOf: (envelope: E) => number | undefined
   /** The floodgate's key of the SCP_MESSAGE with the envelope; equal keys are the same envelope. */
   readonly keyOf: (envelope: E) => Uint8Array | undefined
+  /** The envelope in the form in which it is kept while it waits; as it is unless given. */
+  readonly keep?: ((envelope: E) => E) | undefined
+  /** Told of every envelope with a key that begins or ends to wait for an item. */
+  readonly awaited?: { begin(key: Uint8Array): void; end(key: Uint8Array): void } | undefined
   /** The authenticated peers. */
   readonly peers: () => ReadonlyArray<P>
   /** The authenticated peers known to have a message: `Floodgate.getPeersKnows`. */
@@ -149,26 +153,35 @@ export class ItemTracker<P, E> {
     if (slot !== undefined && slot > this.lastSeenSlotIndex) this.lastSeenSlotIndex = slot
     const key = this.#context.keyOf(envelope)
     if (this.#waiting.some((other) => isSame(other, envelope, key))) return false
-    this.#waiting.push({ envelope, key, slot })
+    this.#waiting.push({ envelope: this.#context.keep?.(envelope) ?? envelope, key, slot })
+    if (key !== undefined) this.#context.awaited?.begin(key)
     return true
+  }
+
+  #left({ envelope, key }: Waiting<E>): E {
+    if (key !== undefined) this.#context.awaited?.end(key)
+    return envelope
   }
 
   /** Removes an envelope and its equals; gives how many there were. The timer goes on: see `cancel`. */
   discard(envelope: E): number {
     const key = this.#context.keyOf(envelope)
-    const before = this.#waiting.length
-    this.#waiting = this.#waiting.filter((other) => !isSame(other, envelope, key))
-    return before - this.#waiting.length
+    const gone = this.#waiting.filter((other) => isSame(other, envelope, key))
+    this.#waiting = this.#waiting.filter((other) => !gone.includes(other))
+    for (const waiting of gone) this.#left(waiting)
+    return gone.length
   }
 
   /** Removes the envelope that was added last. */
   pop(): E | undefined {
-    return this.#waiting.pop()?.envelope
+    const last = this.#waiting.pop()
+    return last && this.#left(last)
   }
 
   /** Removes the envelope that was added first. */
   dropOldest(): E | undefined {
-    return this.#waiting.shift()?.envelope
+    const first = this.#waiting.shift()
+    return first && this.#left(first)
   }
 
   /**
@@ -180,7 +193,10 @@ export class ItemTracker<P, E> {
     for (const waiting of this.#waiting) {
       const { slot } = waiting
       if (slot === undefined || (slot >= min && slot <= max) || slot === keep) remaining.push(waiting)
-      else removed?.push(waiting.envelope)
+      else {
+        const envelope = this.#left(waiting)
+        removed?.push(envelope)
+      }
     }
     this.#waiting = remaining
     if (remaining.length > 0) return true

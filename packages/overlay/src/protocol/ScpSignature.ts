@@ -32,8 +32,10 @@ export const MAX_CHECKED_ENVELOPES = 16_384
  * @category encoding
  * @since 0.1.0
  */
-export const payload = (networkId: Uint8Array, statement: Uint8Array): Uint8Array => {
-  const bytes = new Uint8Array(36 + statement.length)
+export const payload = (networkId: Uint8Array, statement: Uint8Array): Uint8Array =>
+  writePayload(new Uint8Array(36 + statement.length), networkId, statement)
+
+const writePayload = (bytes: Uint8Array, networkId: Uint8Array, statement: Uint8Array): Uint8Array => {
   bytes.set(networkId)
   bytes[35] = ENVELOPE_TYPE_SCP
   bytes.set(statement, 36)
@@ -50,7 +52,17 @@ export const isValid = (
   crypto: Pick<Primitives, "ed25519Verify">,
   networkId: Uint8Array,
   message: ScpMessage
-): boolean => crypto.ed25519Verify(message.nodeKey, payload(networkId, message.statement), message.signature)
+): boolean => {
+  const { nodeKey, signature, statement } = message
+  const signed = statement.length > MAX_SCRATCH
+    ? payload(networkId, statement)
+    : writePayload(scratch.subarray(0, 36 + statement.length), networkId, statement)
+  return crypto.ed25519Verify(nodeKey, signed, signature)
+}
+
+/** Checking waits for nothing and calls nobody: what is checked can be put together in one place. */
+const MAX_SCRATCH = 4096
+const scratch = new Uint8Array(36 + MAX_SCRATCH)
 
 /**
  * Checks each distinct envelope once, however many peers send it, and remembers the answer, good or bad.
