@@ -10,19 +10,17 @@
  *
  * @since 0.1.0
  */
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as DropReason from "./DropReason.ts"
 import type { BatchHandler, Delivery } from "./internal/delivery.ts"
 import { untilScopeEnd } from "./internal/onScopeEnd.ts"
+import { PeerHandle } from "./internal/peerHandle.ts"
 import { PeerRuntime, readNow } from "./internal/peerRuntime.ts"
 import { sampled, traced } from "./internal/tracing.ts"
 import { LocalNode } from "./LocalNode.ts"
@@ -30,7 +28,7 @@ import { PeerDropped } from "./OverlayError.ts"
 import * as OverlayEvents from "./OverlayEvents.ts"
 import { OverlayMetrics } from "./OverlayMetrics.ts"
 import { type Admission, admitAll, type HandshakeConfig, type RemoteFacts, type Role } from "./protocol/Handshake.ts"
-import type { Batch, Lane } from "./protocol/Inbox.ts"
+import type { Lane } from "./protocol/Inbox.ts"
 import type { LedgerContext } from "./protocol/LedgerContext.ts"
 import { Session } from "./protocol/Session.ts"
 import type { SessionStats } from "./protocol/SessionStats.ts"
@@ -308,7 +306,7 @@ const authenticate = Effect.fnUntraced(function*(
     const reason = dropReason ?? DropReason.make("Defect", "authenticated without facts")
     return yield* new PeerDropped({ address: connection.remote, id: remote?.id, reason, remote: session.claimed })
   }
-  return makePeer(runtime, remote)
+  return new PeerHandle(runtime, remote)
 })
 
 const makeSession = (
@@ -336,119 +334,3 @@ const makeSession = (
     timers
   }, readNow(clock))
 }
-
-const makePeer = (runtime: PeerRuntime, remote: RemoteFacts): Peer => {
-  const { connection, session } = runtime
-
-  const failure = Effect.suspend(() =>
-    new PeerDropped({
-      address: connection.remote,
-      id: remote.id,
-      reason: session.dropReason ?? DropReason.make("Defect", "asked why a living peer ended"),
-      remote
-    })
-  )
-
-  const offer = (message: StellarMessage): boolean => {
-    const queued = session.send(message, runtime.now())
-    runtime.after()
-    return queued
-  }
-
-  const offerAll = (messages: Iterable<StellarMessage>): number => {
-    const now = runtime.now()
-    let queued = 0
-    for (const message of messages) if (session.send(message, now)) queued++
-    runtime.after()
-    return queued
-  }
-
-  const whenRelieved = Effect.suspend(() => {
-    if (session.dropReason !== undefined) return failure
-    if (!session.isCongested) return Effect.void
-    return Effect.andThen(
-      runtime.untilRelieved,
-      Effect.suspend(() => session.dropReason === undefined ? Effect.void : failure)
-    )
-  })
-
-  /** Messages of a lane, or of both. Made when asked for: most peers are read by one stream, most of the time. */
-  const receive = (lane: Lane | undefined): Peer["messages"] =>
-    Stream.suspend(() => {
-      const { timers } = session.options
-      let current: Batch | undefined
-      let takenAt = 0
-      /** Gives the time if it had to look, else -1. */
-      const settleCurrent = (): number => {
-        const batch = current
-        current = undefined
-        return batch === undefined ? -1 : runtime.settle(batch, takenAt)
-      }
-      const take = (settledAt: number): Batch | undefined => {
-        const batch = session.takeBatch(lane)
-        if (batch !== undefined && timers !== undefined) {
-          takenAt = settledAt >= 0 ? settledAt : runtime.now().millis
-          timers.inboxWait[batch.lane].observeMillis(takenAt - batch.since)
-        }
-        return batch
-      }
-      const pull: Pull.Pull<NonEmptyReadonlyArray<StellarMessage>, PeerDropped> = Effect.suspend(() => {
-        current = take(settleCurrent())
-        if (current !== undefined) return Effect.succeed(current.messages)
-        if (session.dropReason !== undefined) return session.dropReason._tag === "Shutdown" ? Cause.done() : failure
-        return Effect.andThen(runtime.untilBatch(lane ?? "any"), pull)
-      })
-      return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settleCurrent))
-    })
-
-  return {
-    id: remote.id,
-    role: remote.role,
-    address: connection.remote,
-    remote,
-    get messages() {
-      return receive(undefined)
-    },
-    get lanes() {
-      return { urgent: receive("urgent"), bulk: receive("bulk") }
-    },
-    deliver: (handle, blame) => runtime.deliver(handle, blame),
-    stats: session.stats,
-    session,
-    offer,
-    offerAll,
-    send: (message) =>
-      Effect.suspend(() => {
-        offer(message)
-        return whenRelieved
-      }),
-    sendAll: (all) => sendAll(runtime, whenRelieved, all),
-    drop: (reason) => Effect.sync(() => runtime.drop(reason)),
-    closed: Deferred.await(runtime.dropped),
-    updateLedger: (ledger) => {
-      session.updateLedger(ledger, runtime.now())
-      runtime.after()
-    }
-  }
-}
-
-const sendAll = Effect.fnUntraced(
-  function*(
-    runtime: PeerRuntime,
-    whenRelieved: Effect.Effect<void, PeerDropped>,
-    all: Iterable<StellarMessage>
-  ): Effect.fn.Return<void, PeerDropped> {
-    const { session } = runtime
-    let now = runtime.now()
-    for (const message of all) {
-      session.send(message, now)
-      if (session.isCongested || session.dropReason !== undefined) {
-        runtime.after()
-        yield* whenRelieved
-        now = runtime.now()
-      }
-    }
-    runtime.after()
-    yield* whenRelieved
-  }
-)

@@ -31,6 +31,26 @@ interface Rows {
   readonly bans: ReadonlyMap<NodeId, Ban>
 }
 
+/** What the rows that changed since a moment were at it; undefined where there was none. */
+interface Backup {
+  readonly at: number
+  readonly peers: Map<string, PeerStore.PeerRecord | undefined>
+  readonly bans: Map<NodeId, Ban | undefined>
+}
+
+/** Notes what rows are, unless that was noted before. */
+const note = <K, V>(before: Map<K, V | undefined>, rows: ReadonlyMap<K, V>, keys: Iterable<K>): void => {
+  for (const key of keys) if (!before.has(key)) before.set(key, rows.get(key))
+}
+
+/** Makes rows what they were. */
+const undo = <K, V>(rows: Map<K, V>, before: ReadonlyMap<K, V | undefined>): void => {
+  for (const [key, value] of before) {
+    if (value === undefined) rows.delete(key)
+    else rows.set(key, value)
+  }
+}
+
 const equalMaps = <K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean =>
   a.size === b.size && [...a].every(([key, value]) => b.get(key) === value)
 
@@ -46,7 +66,8 @@ export class SimDatabase {
   private readonly crash: Effect.Effect<void>
   private peers = new Map<string, PeerStore.PeerRecord>()
   private bans = new Map<NodeId, Ban>()
-  private backups: Array<Rows & { readonly at: number }> = []
+  /** Oldest first. */
+  private backups: Array<Backup> = []
   /** Which process may use it. */
   private session = 0
 
@@ -75,17 +96,34 @@ export class SimDatabase {
     const session = ++this.session
     const guard = <A>(operation: string, effect: Effect.Effect<A, StorageError>) =>
       this.guard(session, operation, false, effect)
-    const write = (operation: string, effect: Effect.Effect<void, StorageError>) =>
-      this.guard(session, operation, true, Effect.andThen(Effect.sync(() => this.backUp()), effect))
+    const write = (
+      operation: string,
+      effect: Effect.Effect<void, StorageError>,
+      peers: () => Iterable<string>,
+      bans: () => Iterable<NodeId>
+    ) =>
+      this.guard(
+        session,
+        operation,
+        true,
+        Effect.andThen(Effect.sync(() => this.backUp(peers(), bans())), effect)
+      )
+    const none = () => []
     const rows = PeerStore.makeMemory(this.peers)
     return {
       peers: {
         loadAll: (limit) => guard("loadAll", rows.loadAll(limit)),
         load: (address) => guard("load", rows.load(address)),
-        write: (changes) => write("write", rows.write(changes)),
+        write: (changes) =>
+          write(
+            "write",
+            rows.write(changes),
+            () => [...changes.put.map(({ address }) => address.key), ...changes.remove.map(({ key }) => key)],
+            none
+          ),
         loadRandom: (query, size) => guard("loadRandom", rows.loadRandom(query, size)),
         count: (query) => guard("count", rows.count(query)),
-        clear: write("clear", rows.clear)
+        clear: write("clear", rows.clear, () => this.peers.keys(), none)
       },
       bans: {
         loadAll: guard("loadAll", Effect.sync(() => [...this.bans.values()])),
@@ -95,7 +133,9 @@ export class SimDatabase {
             Effect.sync(() => {
               for (const id of remove) this.bans.delete(id)
               for (const ban of put) this.bans.set(ban.nodeId, ban)
-            })
+            }),
+            none,
+            () => [...put.map(({ nodeId }) => nodeId), ...remove]
           )
       }
     }
@@ -114,8 +154,14 @@ export class SimDatabase {
    */
   goBack(ageMillis: number): boolean {
     const at = this.millis() - ageMillis
-    const backup = this.backups.find((kept) => kept.at > at)
-    return backup !== undefined && this.become(backup)
+    const oldest = this.backups.findIndex((kept) => kept.at > at)
+    if (oldest < 0) return false
+    const rows = { peers: new Map(this.peers), bans: new Map(this.bans) }
+    for (const backup of this.backups.slice(oldest).reverse()) {
+      undo(rows.peers, backup.peers)
+      undo(rows.bans, backup.bans)
+    }
+    return this.become(rows)
   }
 
   /** A copy of another; whether that makes a difference. */
@@ -125,17 +171,28 @@ export class SimDatabase {
 
   private become(rows: Rows): boolean {
     const changes = !equalMaps(this.peers, rows.peers) || !equalMaps(this.bans, rows.bans)
+    this.note([...this.peers.keys(), ...rows.peers.keys()], [...this.bans.keys(), ...rows.bans.keys()])
     this.peers = new Map(rows.peers)
     this.bans = new Map(rows.bans)
     return changes
   }
 
-  private backUp(): void {
+  /** Before rows are written: these ones. */
+  private backUp(peers: Iterable<string>, bans: Iterable<NodeId>): void {
     const at = this.millis()
     const newest = this.backups.at(-1)
-    if (newest !== undefined && at - newest.at < BACKUP_MILLIS) return
-    this.backups.push({ at, peers: new Map(this.peers), bans: new Map(this.bans) })
-    if (this.backups.length > MAX_BACKUPS) this.backups.shift()
+    if (newest === undefined || at - newest.at >= BACKUP_MILLIS) {
+      this.backups.push({ at, peers: new Map(), bans: new Map() })
+      if (this.backups.length > MAX_BACKUPS) this.backups.shift()
+    }
+    this.note(peers, bans)
+  }
+
+  private note(peers: Iterable<string>, bans: Iterable<NodeId>): void {
+    const newest = this.backups.at(-1)
+    if (newest === undefined) return
+    note(newest.peers, this.peers, peers)
+    note(newest.bans, this.bans, bans)
   }
 
   private guard<A>(

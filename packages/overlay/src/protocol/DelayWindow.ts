@@ -1,9 +1,9 @@
 /**
- * Delays of the last five minutes, in a few hundred samples: lifetime count and sum, and quantiles over the window.
+ * Delays of the last five minutes, in a few dozen samples: lifetime count and sum, and quantiles over the window.
  *
- * Up to 256 delays in a window are kept one by one, so a quiet connection reads exactly. Beyond, every second sample is
+ * Up to 64 delays in a window are kept one by one, so a quiet connection reads exactly. Beyond, every second sample is
  * dropped and from then on every second, fourth, … delay is recorded, so a busy one is sampled over the whole window
- * instead of over its last milliseconds. A delay that comes more than a 256th of the window after the last sample is
+ * instead of over its last milliseconds. A delay that comes more than a 64th of the window after the last sample is
  * always recorded, and the stride shrinks when samples expire.
  *
  * Implements the per-peer timers of protocol.md 8.5.
@@ -25,7 +25,7 @@ export const DELAY_WINDOW_MILLIS = 300_000
  * @category constants
  * @since 0.1.0
  */
-export const MAX_DELAY_SAMPLES = 256
+export const MAX_DELAY_SAMPLES = 64
 
 /** What a window keeps from its first delay on: most of the seven of a connection never have one. */
 class Samples {
@@ -45,7 +45,7 @@ class Samples {
 }
 
 /**
- * A window of delays in milliseconds. It holds nothing until the first delay, and at most 4 KiB of samples.
+ * A window of delays in milliseconds. It holds nothing until the first delay, and at most 1 KiB of samples.
  *
  * @category models
  * @since 0.1.0

@@ -102,27 +102,34 @@ export const unboundedLimits: PeerTableLimits = {
   maxRowsPerTarget: Number.MAX_SAFE_INTEGER
 }
 
-/** Rows by some property, the buckets without rows removed. */
+/** Rows by some property. Most have theirs for themselves, and need no set, which takes 0.2 KiB. */
 class Index {
-  readonly buckets = new Map<string, Set<MutableRow>>()
+  private readonly buckets = new Map<string, MutableRow | Set<MutableRow>>()
 
   add(name: string, row: MutableRow): void {
     const bucket = this.buckets.get(name)
-    if (bucket === undefined) this.buckets.set(name, new Set([row]))
-    else bucket.add(row)
+    if (bucket === undefined) this.buckets.set(name, row)
+    else if (bucket instanceof Set) bucket.add(row)
+    else if (bucket !== row) this.buckets.set(name, new Set([bucket, row]))
   }
 
   remove(name: string, row: MutableRow): void {
     const bucket = this.buckets.get(name)
-    if (bucket !== undefined && bucket.delete(row) && bucket.size === 0) this.buckets.delete(name)
+    if (bucket === row || (bucket instanceof Set && bucket.delete(row) && bucket.size === 0)) this.buckets.delete(name)
   }
 
   size(name: string): number {
-    return this.buckets.get(name)?.size ?? 0
+    const bucket = this.buckets.get(name)
+    return bucket instanceof Set ? bucket.size : bucket === undefined ? 0 : 1
+  }
+
+  rows(name: string): Iterable<MutableRow> {
+    const bucket = this.buckets.get(name)
+    return bucket === undefined ? none : bucket instanceof Set ? bucket : [bucket]
   }
 }
 
-const empty: ReadonlySet<MutableRow> = new Set()
+const none: ReadonlyArray<MutableRow> = []
 
 /**
  * Whether others may take the row's place: only hearsay speaks for it, or it failed so often that we stopped passing it
@@ -177,8 +184,8 @@ export class PeerTable {
   }
 
   /** Rows at the address's host, whatever their port. */
-  atHost(address: PeerAddress): ReadonlySet<PeerRow> {
-    return this.byHost.buckets.get(address.host) ?? empty
+  atHost(address: PeerAddress): Iterable<PeerRow> {
+    return this.byHost.rows(address.host)
   }
 
   /** Rows charged to a source subnet. */
@@ -298,12 +305,13 @@ export class PeerTable {
     const victims = new Set<MutableRow>()
     if (origin !== "configured") {
       if (source !== "" && this.bySource.size(source) >= this.limits.maxRowsPerSource) {
-        const victim = first(this.bySource.buckets.get(source) ?? empty, (row) => this.failed.has(row))
+        const victim = first(this.bySource.rows(source), (row) => this.failed.has(row))
         if (victim === undefined) return false
         victims.add(victim)
       }
-      const bucket = this.byTarget.buckets.get(group) ?? empty
-      if (bucket.size >= this.limits.maxRowsPerTarget && first(victims, (row) => row.group === group) === undefined) {
+      const isFull = this.byTarget.size(group) >= this.limits.maxRowsPerTarget
+      if (isFull && first(victims, (row) => row.group === group) === undefined) {
+        const bucket = this.byTarget.rows(group)
         const victim = first(bucket, (row) => this.failed.has(row))
           ?? (verified ? first(bucket, isDisposable) : undefined)
         if (victim === undefined) return false
@@ -326,7 +334,7 @@ export class PeerTable {
   private fromLargestSource(above: number): MutableRow | undefined {
     for (let size = this.sourcesOfSize.length - 1; size > above; size--) {
       for (const source of this.sourcesOfSize[size] ?? []) {
-        const victim = first(this.bySource.buckets.get(source) ?? empty, isDisposable)
+        const victim = first(this.bySource.rows(source), isDisposable)
         if (victim !== undefined) return victim
       }
     }

@@ -187,6 +187,13 @@ const isRoutableIpv6 = (ip: Uint8Array): boolean => {
 }
 
 /**
+ * Addresses that were heard of: peers tell the same ones again and again, and in a simulation nodes by the thousand do.
+ * An address has one place, where it replaces whoever was there, so that nobody's gossip makes this grow.
+ */
+const PLACES = 4096
+const heardOf: Array<PeerAddress | undefined> = Array.from({ length: PLACES })
+
+/**
  * An immutable address, equal by value (`Equal.equals`) and canonical: one address has one text.
  *
  * Names are in lower case, IPv6 is in the form of RFC 5952, and IPv4-mapped IPv6 is IPv4. `host` is empty for an
@@ -280,7 +287,13 @@ export class PeerAddress implements Equal.Equal {
     if (ip.length !== 4 && ip.length !== 16) {
       return Result.fail(new WireError("InvalidHost", `an IP address has 4 or 16 bytes, not ${ip.length}`))
     }
-    return isPort(port) ? Result.succeed(new PeerAddress(hostOfIp(ip), port)) : invalidPort()
+    if (!isPort(port)) return invalidPort()
+    if (ip.length === 16) return Result.succeed(new PeerAddress(hostOfIp(ip), port))
+    const ipv4 = readUint32(ip, 0)
+    const place = (Math.imul(ipv4 ^ Math.imul(port, 0x9e37_79b1), 0x85eb_ca6b) >>> 20) % PLACES
+    const known = heardOf[place]
+    if (known !== undefined && known.ipv4 === ipv4 && known.port === port) return Result.succeed(known)
+    return Result.succeed(heardOf[place] = new PeerAddress(hostOfIp(ip), port))
   }
 
   /** IPv4 before IPv6 before names; IP addresses by their numbers, names by their text; then by port. */
