@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import { type Connection, type Listener, Transport, type TransportError } from "@stellar-overlay/overlay/Transport"
+import { type Connection, isPollable, type Listener, Transport, TransportError } from "@stellar-overlay/overlay/Transport"
 import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -362,6 +362,49 @@ export const cases: ReadonlyArray<Case> = [
       }
       yield* client.end
       assert.equal(yield* readToEnd(server, position), 1_000)
+    })
+  },
+  {
+    title: "CON-04 a connection that can be asked gives what a pull would, says when there is more, and ends as it does",
+    run: Effect.gen(function*() {
+      const { client, server } = yield* openPair
+      if (!isPollable(server)) return // a transport need not have it
+      let written = 0
+      let position = 0
+      while (true) {
+        const told = yield* Deferred.make<void>()
+        const input = server.poll(() => Deferred.doneUnsafe(told, Exit.void))
+        if (input instanceof TransportError) {
+          assert.equal([input.kind, position], ["Eof", 30])
+          return
+        }
+        if (input !== undefined) {
+          position = follow(position, input)
+          continue
+        }
+        // Nothing is there: whatever comes from here on is told of.
+        if (position === written && written < 30) {
+          yield* client.write([stream(written, 10)])
+          written += 10
+        } else if (position === 30) yield* client.end
+        yield* Deferred.await(told)
+      }
+    })
+  },
+  {
+    title: "CON-04 T12 an offer takes everything, and gives what to wait for when the other side does not read",
+    run: Effect.gen(function*() {
+      const { client, server } = yield* openPair
+      if (!isPollable(client)) return
+      let offered = 0
+      let busy: ReturnType<typeof client.offer>
+      while (busy === undefined && offered < UNITS) busy = client.offer([stream(offered++ * UNIT, UNIT)])
+      assert.ok(busy !== undefined, "there was always room")
+      const waiting = yield* Effect.forkScoped(busy, { startImmediately: true })
+      yield* readBytes(server, offered * UNIT)
+      yield* Fiber.join(waiting)
+      yield* client.end
+      assert.equal(yield* kindOf(client.offer([stream(0, 1)]) ?? Effect.void), "Closed")
     })
   },
   {

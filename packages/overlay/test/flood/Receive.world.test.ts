@@ -8,7 +8,7 @@ import { toHex } from "../../src/internal/bytes.ts"
 import { Transport } from "../../src/Transport.ts"
 import { PeerAddress } from "../../src/wire/PeerAddress.ts"
 import { FloodAdvert, Peers, type StellarMessage, TxSet } from "../../src/wire/StellarMessage.ts"
-import { hashOf, hexOf, hexOfAny, quorumSet, scpMessage, transaction, txSet } from "./messages.ts"
+import { hashOf, hexOf, hexOfAny, quorumSet, scpMessage, sha256, transaction, txSet } from "./messages.ts"
 import { copies, dropsOf, hashesIn, inWorld, MemoryHost, type Node, start, Tap } from "./network.ts"
 import { dial } from "./scripted.ts"
 
@@ -68,6 +68,73 @@ describe("what comes in", () => {
       })
     )
   })
+
+  it.effect("PEE-11 FLD-08 of a copy that the host knows it hears by a question; its sender counts as having it", () => {
+    const tap = new Tap()
+    return inWorld(
+      6,
+      { tap },
+      Effect.gen(function*() {
+        let received = 0
+        const asked: Array<string> = []
+        const host = new MemoryHost({
+          receiveScp: (messages) =>
+            Effect.sync(() => {
+              received += messages.length
+              return messages.map(() => ({ _tag: "relay" as const }))
+            }),
+          knowsScp: (message, from) => {
+            asked.push(from)
+            return received > 0 && message.slotNumber === 1
+          }
+        })
+        const node = yield* start(0, { host })
+        const peers = [yield* dial(node, 1), yield* dial(node, 2)]
+        for (const peer of peers) {
+          yield* peer.say(scpMessage(1))
+          yield* peer.expectOpen(100)
+        }
+        assert.deepStrictEqual([received, asked.length, new Set(asked).size], [1, 2, 2])
+        yield* peers[0]!.say(scpMessage(2))
+        yield* peers[1]!.expectOpen(100)
+        assert.strictEqual(received, 2)
+        // Both sent the first message, one of them after it was told.
+        const stats = node.overlay.peers.authenticated().find(({ address }) => address.host === "10.202.0.1")?.stats
+        assert.deepStrictEqual(
+          [stats?.uniqueFloodMessages, stats?.duplicateFloodMessages],
+          [0, 1]
+        )
+        assert.lengthOf(node.flood.gate.getPeersKnows(sha256(scpMessage(1).bytes), node.overlay.peers.authenticated()), 2)
+      })
+    )
+  })
+
+  it.effect("FLD-08 ITF-01 a copy of what waits for a set is not judged again; once nothing waits, it is", () =>
+    inWorld(
+      8,
+      {},
+      Effect.gen(function*() {
+        let received = 0
+        const host = new MemoryHost({
+          receiveScp: (messages) =>
+            Effect.sync(() => {
+              received += messages.length
+              return messages.map(() => ({ _tag: "hold" as const, txSets: [txSet(1).hash], quorumSets: [] }))
+            })
+        })
+        const node = yield* start(0, { host })
+        const peers = [yield* dial(node, 1), yield* dial(node, 2)]
+        const sayAll = Effect.forEach(peers, (peer) => Effect.andThen(peer.say(scpMessage(5)), peer.expectOpen(100)))
+        yield* sayAll
+        assert.deepStrictEqual([received, node.fetcher.txSets.waiting], [1, 1])
+        // Both may be asked for the set: the one that sent a copy as well.
+        assert.lengthOf(node.flood.gate.getPeersKnows(sha256(scpMessage(5).bytes), node.overlay.peers.authenticated()), 2)
+        node.fetcher.stopOutsideRange(6, 10, 0)
+        assert.strictEqual(node.fetcher.txSets.waiting, 0)
+        yield* sayAll
+        assert.deepStrictEqual([received, node.fetcher.txSets.waiting], [2, 1])
+      })
+    ))
 
   it.effect("PEE-11 FLD-04 what the host discards is forgotten, and told if it is said again", () =>
     inWorld(
