@@ -10,13 +10,13 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as DropReason from "./DropReason.ts"
 import type { BatchHandler, Delivery } from "./internal/delivery.ts"
 import { untilScopeEnd } from "./internal/onScopeEnd.ts"

@@ -82,7 +82,7 @@ export * as Crawler from "./Crawler.ts"
 export * as CrawlerEvents from "./CrawlerEvents.ts"
 
 /**
- * Delays of the last five minutes, in a few hundred samples: lifetime count and sum, and quantiles over the window.
+ * Delays of the last five minutes, in a few dozen samples: lifetime count and sum, and quantiles over the window.
  *
  * @since 0.1.0
  */

@@ -6,7 +6,13 @@
  *
  * @since 0.1.0
  */
-import { type Connection, isPollable, type Listener, Transport, TransportError } from "@stellar-overlay/overlay/Transport"
+import {
+  type Connection,
+  isPollable,
+  type Listener,
+  Transport,
+  TransportError
+} from "@stellar-overlay/overlay/Transport"
 import type { PeerAddress } from "@stellar-overlay/overlay/wire/PeerAddress"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -365,7 +371,8 @@ export const cases: ReadonlyArray<Case> = [
     })
   },
   {
-    title: "CON-04 a connection that can be asked gives what a pull would, says when there is more, and ends as it does",
+    title:
+      "CON-04 a connection that can be asked gives what a pull would, says when there is more, and ends as it does",
     run: Effect.gen(function*() {
       const { client, server } = yield* openPair
       if (!isPollable(server)) return // a transport need not have it

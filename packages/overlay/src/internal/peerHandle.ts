@@ -89,7 +89,11 @@ export class PeerHandle implements Peer {
       const pull: Pull.Pull<NonEmptyReadonlyArray<StellarMessage>, PeerDropped> = Effect.suspend(() => {
         current = take(settleCurrent())
         if (current !== undefined) return Effect.succeed(current.messages)
-        if (session.dropReason !== undefined) return session.dropReason._tag === "Shutdown" ? Cause.done() : this.#failure
+        if (session.dropReason !== undefined) {
+          return session.dropReason._tag === "Shutdown"
+            ? Cause.done()
+            : this.#failure
+        }
         return Effect.andThen(runtime.untilBatch(lane ?? "any"), pull)
       })
       return Stream.ensuring(Stream.fromPull(Effect.succeed(pull)), Effect.sync(settleCurrent))

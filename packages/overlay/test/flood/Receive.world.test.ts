@@ -104,7 +104,10 @@ describe("what comes in", () => {
           [stats?.uniqueFloodMessages, stats?.duplicateFloodMessages],
           [0, 1]
         )
-        assert.lengthOf(node.flood.gate.getPeersKnows(sha256(scpMessage(1).bytes), node.overlay.peers.authenticated()), 2)
+        assert.lengthOf(
+          node.flood.gate.getPeersKnows(sha256(scpMessage(1).bytes), node.overlay.peers.authenticated()),
+          2
+        )
       })
     )
   })
@@ -128,7 +131,10 @@ describe("what comes in", () => {
         yield* sayAll
         assert.deepStrictEqual([received, node.fetcher.txSets.waiting], [1, 1])
         // Both may be asked for the set: the one that sent a copy as well.
-        assert.lengthOf(node.flood.gate.getPeersKnows(sha256(scpMessage(5).bytes), node.overlay.peers.authenticated()), 2)
+        assert.lengthOf(
+          node.flood.gate.getPeersKnows(sha256(scpMessage(5).bytes), node.overlay.peers.authenticated()),
+          2
+        )
         node.fetcher.stopOutsideRange(6, 10, 0)
         assert.strictEqual(node.fetcher.txSets.waiting, 0)
         yield* sayAll
