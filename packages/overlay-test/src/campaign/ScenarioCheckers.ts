@@ -48,7 +48,8 @@ export const make = (scenario: Scenario, settleMillis: number): ReadonlyArray<Ch
     FloodCheckers.notEchoed(wayMillisOf(scenario)),
     FloodCheckers.sentOnceWithin(memoryOf),
     FloodCheckers.recordsFade(memoryOf),
-    SyncCheckers.caughtUp(leastMemory),
+    // The toy ledger waits for two close times.
+    SyncCheckers.caughtUp(leastMemory, 2 * scenario.closeTimeMillis),
     SearchCheckers.searchesGoOn(memoryOf),
     SearchCheckers.answered(settleMillis),
     TimeCheckers.silenceEnds(patienceOf),

@@ -36,22 +36,24 @@ export const foundPeers = Checker.make("foundPeers", "nodes find each other by t
 
 /**
  * Once all faults are over, no node gives up a ledger that the others remember: they send it for the asking. `memory` is
- * the number of ledgers that the most forgetful node remembers.
+ * the number of ledgers that the most forgetful node remembers, `patienceMillis` how long a node that fell behind waits
+ * before it gives up: who fell behind while things went wrong may have asked somebody who was no better off.
  *
  * @category checkers
  * @since 0.1.0
  */
-export const caughtUp = (memory: number): Checker.Checker =>
+export const caughtUp = (memory: number, patienceMillis: number): Checker.Checker =>
   Checker.make("caughtUp", "who was away gets the ledgers that others remember", (fail) => {
-    let isOn = false
+    let peaceAt = Infinity
     let highest = 0
     return {
-      Phase: ({ phase }) => {
-        isOn = phase === "healing" || phase === "liveness"
+      Phase: ({ at, phase }) => {
+        if (phase === "healing") peaceAt = at
+        else if (phase !== "liveness") peaceAt = Infinity
       },
       Ledger: ({ at, jumpedFrom, ledgerSeq, node }) => {
         highest = Math.max(highest, ledgerSeq)
-        if (!isOn || jumpedFrom === undefined || jumpedFrom + memory <= highest) return
+        if (at < peaceAt + patienceMillis || jumpedFrom === undefined || jumpedFrom + memory <= highest) return
         fail(at, [node], `${node} gave up ledgers ${jumpedFrom + 1} to ${ledgerSeq - 1}, which others remember`)
       }
     }

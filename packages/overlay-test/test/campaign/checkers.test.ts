@@ -298,9 +298,15 @@ const cases: ReadonlyArray<Case> = [
     bad: { "alone": [snapshot({ at: 7500 })] }
   },
   {
-    checker: SyncCheckers.caughtUp(5),
+    checker: SyncCheckers.caughtUp(5, 0),
     good: [jump(3, 8), healing, jump(3, 9), ledger("b", 10, "h"), jump(5, 7)],
     bad: { "given up what is remembered": [healing, ledger("b", 10, "h"), jump(6, 9)] }
+  },
+  {
+    // Seeds 588 and 914: two hours behind by its clock until shortly before the end of the faults, and alone with its question.
+    checker: SyncCheckers.caughtUp(5, 4000),
+    good: [healing, ledger("b", 8, "h"), jump(6, 7)],
+    bad: { "fell behind in peace": [healing, ledger("b", 10, "h"), jump(6, 8)] }
   },
   {
     checker: SyncCheckers.syncFollowed,
