@@ -159,8 +159,8 @@ export class PendingEnvelopes {
   knows(message: ScpMessage, peer: NodeId, now: number): boolean {
     const slot = message.slotNumber
     const id = message.nodeId
-    return slot !== undefined && this.#isInRange(slot, now) && this.filter.accepts(id)
-      && this.#isDealtWith(message, slot, id, peer, now)
+    return slot !== undefined && message.size <= this.options.maxMessageBytes && this.#isInRange(slot, now)
+      && this.filter.accepts(id) && this.#isDealtWith(message, slot, id, peer, now)
   }
 
   #isDealtWith(message: ScpMessage, slot: number, id: NodeId, peer: NodeId | undefined, now: number): boolean {
