@@ -295,3 +295,21 @@ describe("values", () => {
     assert.isFalse(discarded(good))
   })
 })
+
+describe("what the host knows without judging it", () => {
+  it("FLD-08 PEN-001 a copy of what was dealt with, and what is older; nothing new, out of range or over the size limit", () => {
+    const older = said({ kind: "PREPARE" })
+    const scene = new Scene({ maxMessageBytes: older.size }).stocked()
+    assert.isFalse(scene.pending.knows(E, peer, 0))
+    assert.strictEqual(scene.recv(E), "READY")
+    assert.deepStrictEqual(
+      [E, older, said({ slot: 3 }), said({ slot: 1_000_000 })].map((one) => scene.pending.knows(one, peer, 0)),
+      [true, true, false, false]
+    )
+    assert.isAbove(older.size, E.size)
+    const strict = new Scene({ maxMessageBytes: E.size }).stocked()
+    assert.strictEqual(strict.recv(E), "READY")
+    assert.isFalse(strict.pending.knows(older, peer, 0))
+    assert.strictEqual(strict.recv(older), "DISCARDED")
+  })
+})
