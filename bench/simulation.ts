@@ -10,10 +10,17 @@ import { spawn, withChildren } from "./processes.ts"
 /** As the workers of campaigns run (`packages/overlay-cli/src/sim/workers.ts`). */
 const asCampaigns = "--max-semi-space-size=64"
 /**
- * For a thousand nodes: buffers that another thread frees are waited for by the next `new Uint8Array`, which made a burst
- * of handshakes take 7.5 s instead of 3.6. (1600 MB of old space are too little: the heap is collected over and over.)
+ * For a thousand nodes, which hold 1.1 GiB: a heap that stays below two, a young generation that is half as large, and
+ * buffers counted like objects. What is under way in a network outlives the young generation; at every 64 MiB of such
+ * buffers the whole heap would be marked, three times in each ledger. Buffers that another thread frees are waited for by
+ * the next `new Uint8Array`: a burst of handshakes took twice the time.
  */
-const asLarge = ["--no-concurrent-array-buffer-sweeping", "--max-old-space-size=4096"]
+const asLarge = [
+  "--max-semi-space-size=32",
+  "--max-old-space-size=1500",
+  "--external-memory-accounted-in-global-limit",
+  "--no-concurrent-array-buffer-sweeping"
+]
 const BUDGET = 100_000
 const WORLDS_BUDGET = 3
 const REAL_TIME_BUDGET = 3
@@ -103,8 +110,8 @@ const networks = async (): Promise<Report> => {
   const data: Array<unknown> = []
   for (const { nodes, settle } of runs) {
     const state = settle === 0 ? "from cold" : `settled for ${settle} s`
-    const flags = nodes > 100 ? asLarge : ["--max-old-space-size=4096"]
-    const child = spawn<typeof Swarm>("swarm", [asCampaigns, ...flags])
+    const flags = nodes > 100 ? asLarge : [asCampaigns, "--max-old-space-size=4096"]
+    const child = spawn<typeof Swarm>("swarm", flags)
     const measured = await withChildren([child], async () => (await child).call.network(nodes, settle, 60, 1))
     const of = (name: string): number => measured[name] ?? 0
     rows.push([

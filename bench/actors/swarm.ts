@@ -31,6 +31,7 @@ const network = (nodes: number, settleSeconds: number, seconds: number, seed: nu
           SimTopology.publicLike(nodes, shape(seed), { organizations: 3, validatorPercent: 0 })
         ).map((node, index) => ({ ...node, isValidator: index < 9 })),
         closeTimeMillis: 5000,
+        keptEvents: 16,
         // Four dials at a time: from cold, everybody would try everybody at once, which is another benchmark (handshake).
         config: { maxPendingConnections: 36 }
       }, { conditions: { delayMillis: 50, jitterMillis: 10 } }))

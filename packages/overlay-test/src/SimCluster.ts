@@ -16,7 +16,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { isTimerClock } from "./internal/after.ts"
 import { inject } from "./internal/simClusterFaults.ts"
 import { SimMachine } from "./internal/simMachine.ts"
@@ -71,6 +71,8 @@ export interface Options {
   readonly host?: ((node: NodeOptions) => Layer.Layer<OverlayHost>) | undefined
   /** What a node counts and times with, such as `OverlayMetrics.layer`; with nothing unless given, which is 8 % faster. */
   readonly metrics?: ((node: NodeOptions) => Layer.Layer<never>) | undefined
+  /** Events that each node keeps, the newest; `MAX_EVENTS` unless given. Large networks are short of memory for them. */
+  readonly keptEvents?: number | undefined
   /** The pace of the toy ledger: one a second unless given. */
   readonly closeTimeMillis?: number | undefined
   /** Called for every event of every node, in the moment it happens. */
@@ -112,7 +114,7 @@ export interface SimNode {
   readonly running: TestNode | undefined
   /** Its ledger; undefined while it is down or when the cluster's hosts are others. */
   readonly ledger: ToyLedger | undefined
-  /** What happened to its connections, over all its starts; the newest `MAX_EVENTS`. */
+  /** What happened to its connections, over all its starts; the newest `keptEvents`. */
   readonly events: ReadonlyArray<OverlayEvent>
   /** Why its connections ended, from `events`. */
   readonly drops: () => ReadonlyArray<DropTag>
@@ -167,7 +169,7 @@ export class SimCluster extends Context.Service<SimCluster, {
 
 export {
   /**
-   * Events of its connections that a node keeps; the oldest go first.
+   * Events of its connections that a node keeps unless told otherwise; the oldest go first.
    *
    * @category constants
    * @since 0.1.0
@@ -190,7 +192,7 @@ const notThere = (name: string): never => {
 }
 
 /**
- * Makes a cluster whose nodes are down; it ends with the scope, each node in order.
+ * Makes a cluster whose nodes are down; it ends with the scope, all nodes at once and each in order.
  *
  * @category constructors
  * @since 0.1.0
@@ -203,7 +205,8 @@ export const make = Effect.fnUntraced(function*(
   const scheduler = yield* Scheduler.Scheduler
   const clock = yield* Clock.Clock
   if (!isTimerClock(clock)) return yield* Effect.die(new Error("a SimCluster needs the clock of a World"))
-  const scope = yield* Effect.scope
+  // A node after the other would be a shutdown of a thousand steps, in which those that are left dial anew.
+  const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
   const nodes: Array<ClusterNode> = []
   const identities = new Map<string, NodeIdentity["Service"]>()
   const find = (name: string): ClusterNode => nodes.find((node) => node.name === name) ?? notThere(name)

@@ -174,7 +174,7 @@ export class ClusterNode implements SimNode {
         onEvent: (event) => {
           if (life.isOver) return
           this.events.push(event)
-          if (this.events.length > MAX_EVENTS) this.events.shift()
+          if (this.events.length > (options.keptEvents ?? MAX_EVENTS)) this.events.shift()
           options.onNodeEvent?.(name, event)
         }
       })

@@ -20,6 +20,7 @@ import type {
 } from "@stellar-overlay/overlay/wire/StellarMessage"
 import type { ClosedLedger } from "../ToyLedger.ts"
 import { hex } from "./hex.ts"
+import { Memo } from "./memo.ts"
 import { type Candidate, ToySlot } from "./toySlot.ts"
 import * as Xdr from "./toyXdr.ts"
 
@@ -47,6 +48,9 @@ export interface ToyNodeOptions {
 
 /** Round r may take (r + 1) times the time-out, but not more than this many. */
 const MAX_ROUND_FACTOR = 8
+
+/** What the nodes of this process hold, one object for all of them: a thousand held 360 000 messages, 140 MB. */
+const heldByAny = new Memo<ScpMessage>()
 
 const relay: ScpVerdict = { _tag: "relay" }
 const processed: ScpVerdict = { _tag: "hold", txSets: [], quorumSets: [] }
@@ -222,7 +226,8 @@ export class ToyNode {
       : message.txSetHashes.filter((hash) => !this.#txSets.touch(hash, slot)).map((hash) => hash.slice())
     if (quorumSets.length + txSets.length > 0) return { _tag: "hold", txSets, quorumSets }
     const pledge = Xdr.pledgeOf(message)
-    if (pledge === undefined || !this.#state.put(message, slot, id, undefined, true)) return { _tag: "discard" }
+    const held = heldByAny.get([message.signature, message.statement], () => message.retain())
+    if (pledge === undefined || !this.#state.put(held, slot, id, undefined, true)) return { _tag: "discard" }
     if (slot > this.ledgerSeq) {
       const state = this.#slot(slot, now)
       if (id === this.options.identity.nodeId) state.remember(id, pledge)
