@@ -59,6 +59,56 @@ describe("SimCluster", () => {
       { nodes: mesh(5) }
     ))
 
+  it.effect("SIM-01 nodes hold the same SCP messages as one object, and each as many events as it is told to", () => {
+    let told = 0
+    return inCluster(
+      Effect.gen(function*() {
+        const cluster = yield* SimCluster.SimCluster
+        yield* cluster.startAll
+        yield* Effect.sleep("20 seconds")
+        const statesOf = (name: string) => cluster.node(name).ledger!.host.scpState(2)
+        const [mine, theirs] = [yield* statesOf("n0"), yield* statesOf("n1")]
+        const shared = mine.filter((message) => theirs.includes(message))
+        assert.isAtLeast(mine.length, 20)
+        // What either said itself it made itself: two of eight statements of a ledger, and those of the newest one.
+        assert.isAtLeast(shared.length, mine.length / 4)
+        for (const message of mine) {
+          const copy = theirs.find((other) => hex(other.bytes) === hex(message.bytes))
+          if (copy === undefined || copy === message) continue
+          assert.include([cluster.node("n0").id, cluster.node("n1").id], message.nodeId)
+        }
+        assert.isAbove(told, 4 * 3)
+        assert.deepStrictEqual(cluster.nodes.map(({ events }) => events.length), [3, 3, 3, 3])
+      }),
+      { keptEvents: 3, nodes: mesh(4), onNodeEvent: () => void told++ }
+    )
+  })
+
+  it.effect("SIM-01 a cluster ends all at once: its nodes drop their peers within the time of one message", () => {
+    const droppedAt = new Map<string, number>()
+    let millis = () => 0
+    let endedAt = Infinity
+    return inCluster(
+      Effect.gen(function*() {
+        const cluster = yield* SimCluster.SimCluster
+        const world = yield* World.World
+        millis = () => world.millis
+        yield* cluster.startAll
+        yield* Effect.sleep("20 seconds")
+        endedAt = millis()
+      }),
+      {
+        nodes: mesh(6),
+        onNodeEvent: (name, { _tag }) => {
+          if (_tag === "PeerDropped" && endedAt < Infinity) droppedAt.set(name, millis())
+        }
+      }
+    ).pipe(Effect.andThen(Effect.sync(() => {
+      assert.strictEqual(droppedAt.size, 6)
+      assert.isAtMost(Math.max(...droppedAt.values()) - endedAt, 20)
+    })))
+  })
+
   it.effect("SIM-01 BAN-02 a store keeps what was written before a crash, and nothing of what the dead process does", () =>
     inCluster(
       Effect.gen(function*() {
