@@ -56,7 +56,7 @@ export const nodeMutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "bad-signatures-are-borne",
-    file: "packages/overlay/src/Flood.ts",
+    file: "packages/overlay/src/internal/floodScp.ts",
     find: "if (verdict.badSignature === true && from !== undefined) from.badSignatures++",
     replace: "",
     rows: ["A10"]

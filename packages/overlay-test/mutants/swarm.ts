@@ -11,6 +11,7 @@ const queues = "packages/overlay/src/protocol/OutboundQueues.ts"
 const lane = "packages/overlay/src/internal/outboundLane.ts"
 const gate = "packages/overlay/src/protocol/Floodgate.ts"
 const flood = "packages/overlay/src/Flood.ts"
+const floodScp = "packages/overlay/src/internal/floodScp.ts"
 const demands = "packages/overlay/src/protocol/TxDemands.ts"
 const adverts = "packages/overlay/src/protocol/TxAdverts.ts"
 const table = "packages/overlay/src/protocol/ItemFetcherTable.ts"
@@ -201,13 +202,13 @@ export const swarmMutants: ReadonlyArray<Mutant> = [
   ),
   mutant(
     "held-messages-are-not-fetched-for",
-    flood,
+    floodScp,
     "if (verdict.txSets.length + verdict.quorumSets.length > 0) fetcher",
     "if (verdict.txSets.length + verdict.quorumSets.length < 0) fetcher"
   ),
   mutant(
     "relay-stops-here",
-    flood,
+    floodScp,
     "        tell(message, key, candidates, now)\n        if (verdict.txSets",
     "        if (verdict.txSets"
   ),

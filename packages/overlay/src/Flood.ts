@@ -20,12 +20,12 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
-import * as DropReason from "./DropReason.ts"
+import { FloodScp, type ScpPeer } from "./internal/floodScp.ts"
 import * as MetricsSources from "./internal/metricsSources.ts"
 import { readMillis } from "./internal/peerRuntime.ts"
 import { ItemFetcher } from "./ItemFetcher.ts"
 import { LocalNode } from "./LocalNode.ts"
-import { MAX_BAD_SIGNATURES, OverlayHost, type ScpVerdict } from "./OverlayHost.ts"
+import { OverlayHost } from "./OverlayHost.ts"
 import { OverlayMetrics, source } from "./OverlayMetrics.ts"
 import type { Peer } from "./Peer.ts"
 import { Peers } from "./Peers.ts"
@@ -104,13 +104,10 @@ export interface FloodStats {
 /** How often demands that are a minute old are looked for while there is nothing to demand. */
 const FORGET_PERIOD_MILLIS = 5000
 
-interface FloodPeer extends DemandPeer {
-  readonly peer: Peer
+interface FloodPeer extends DemandPeer, ScpPeer {
   readonly answers: DemandAnswers
   /** What it is told by the batch that is being relayed. */
   readonly outgoing: Array<StellarMessage>
-  /** SCP messages it sent that nobody signed. */
-  badSignatures: number
   /** Takes its counters out of the metrics' sources, into their totals. */
   readonly forgetMetrics: () => void
 }
@@ -307,68 +304,25 @@ const make = Effect.gen(function*() {
 
   // ----------------------------------------------------------------------------------------------- SCP messages
 
-  const actOn = (
-    message: ScpMessage,
-    key: Uint8Array,
-    verdict: ScpVerdict,
-    from: FloodPeer | undefined,
-    candidates: ReadonlyArray<FloodPeer>,
-    now: number
-  ): void => {
-    switch (verdict._tag) {
-      case "relay":
-        tell(message, key, candidates, now)
-        if (verdict.txSets !== undefined && verdict.txSets.length > 0) {
-          fetcher.fetchFor(message, { txSets: verdict.txSets, quorumSets: [] })
-        }
-        break
-      case "hold":
-        // Most are copies of what was dealt with: nothing is missing.
-        if (verdict.txSets.length + verdict.quorumSets.length > 0) fetcher.fetchFor(message, verdict)
-        break
-      case "discard":
-        stats.scpDiscarded++
-        gate.forgetRecord(key)
-        if (verdict.badSignature === true && from !== undefined) from.badSignatures++
+  const scp = new FloodScp<FloodPeer>({
+    host,
+    fetcher,
+    millis,
+    keyOf,
+    note,
+    listening,
+    tell,
+    flush,
+    discarded: (key) => {
+      stats.scpDiscarded++
+      gate.forgetRecord(key)
     }
-  }
-
-  const judgeScp = (
-    messages: NonEmptyReadonlyArray<ScpMessage>,
-    keys: ReadonlyArray<Uint8Array>,
-    from: FloodPeer | undefined
-  ): Effect.Effect<void> =>
-    Effect.flatMap(host.receiveScp(messages, from?.id), (verdicts) => {
-      const candidates = verdicts.some(({ _tag }) => _tag === "relay") ? listening() : []
-      const now = millis()
-      try {
-        messages.forEach((message, i) =>
-          actOn(message, keys[i]!, verdicts[i] ?? { _tag: "discard" }, from, candidates, now)
-        )
-      } finally {
-        flush(candidates) // who counts as told is told, whatever happens
-      }
-      return from !== undefined && from.badSignatures >= MAX_BAD_SIGNATURES
-        ? from.peer.drop(DropReason.make("TooManyBadSignatures"))
-        : Effect.void
-    })
-
-  /**
-   * The key of a message that somebody has to look at. None for a copy of what the host has dealt with, or of what waits
-   * for an item: all that is left to do is to note who has it.
-   */
-  const freshKey = (message: ScpMessage, { peer }: FloodPeer): Uint8Array | undefined => {
-    const isKnown = host.knowsScp?.(message, peer.id) === true
-    const key = keyOf(message)
-    if (!isKnown && !fetcher.awaits(key)) return key
-    note(message, key, peer)
-    return undefined
-  }
+  })
 
   const receiveScp = (
     from: FloodPeer,
     messages: ReadonlyArray<readonly [message: ScpMessage, key: Uint8Array]>
-  ): Effect.Effect<void> => exclusively(from.peer, messages, (messages, keys) => judgeScp(messages, keys, from))
+  ): Effect.Effect<void> => exclusively(from.peer, messages, (messages, keys) => scp.judge(messages, keys, from))
 
   // ---------------------------------------------------------------------------------------------- transactions
 
@@ -448,20 +402,20 @@ const make = Effect.gen(function*() {
       if (state === undefined) return undefined
       const [first] = messages
       if (messages.length === 1 && first._tag === "ScpMessage") { // as most batches are
-        const key = freshKey(first, state)
+        const key = scp.freshKey(first, state)
         return key && receiveScp(state, [[first.retain(), key]])
       }
       const now = millis()
-      const scp: Array<readonly [message: ScpMessage, key: Uint8Array]> = []
+      const fresh: Array<readonly [message: ScpMessage, key: Uint8Array]> = []
       const transactions: Array<Transaction> = []
       for (const message of messages) {
         // While out of sync, or over the rate, transactions and what belongs to them are ignored; their credit returns.
         if (isBulk(message.type) && !(host.ledger().isSynced && rate.allow(message.type, now))) continue
         switch (message._tag) {
           case "ScpMessage": {
-            const key = freshKey(message, state)
+            const key = scp.freshKey(message, state)
             // Whoever is told of it, the host and the peers, keeps it.
-            if (key !== undefined) scp.push([message.retain(), key])
+            if (key !== undefined) fresh.push([message.retain(), key])
             break
           }
           case "Transaction":
@@ -493,7 +447,7 @@ const make = Effect.gen(function*() {
         }
       }
       // A batch is of one lane, so at most one of the two has any.
-      if (scp.length > 0) return receiveScp(state, scp)
+      if (fresh.length > 0) return receiveScp(state, fresh)
       return transactions.length > 0 ? receiveTransactions(state, transactions) : undefined
     }
     // Before the items of a batch: a set may be large, and an SCP message that needs it joins the search for it.
@@ -501,7 +455,7 @@ const make = Effect.gen(function*() {
 
   fetcher.knownBy((key) => gate.getPeersKnows(key, peers.authenticated()))
   yield* fetcher.deliverTo((messages) =>
-    isReadonlyArrayNonEmpty(messages) ? judgeScp(messages, messages.map(keyOf), undefined) : Effect.void
+    isReadonlyArrayNonEmpty(messages) ? scp.judge(messages, messages.map(keyOf), undefined) : Effect.void
   )
 
   /** Advertises what is due, and gives the time of the next turn. */
