@@ -83,6 +83,23 @@ describe("demo", () => {
     120_000
   )
 
+  it.live("SUR-06 all nodes say in a survey that they validate", () =>
+    Effect.gen(function*() {
+      const directory = yield* folder
+      const running = yield* child(["demo", "--dir", directory, "--nodes", "4", "--tps", "0", "--admin", "--json"])
+      yield* running.line(`"event":"closed"`)
+      const [first] = of(objects(running.output().out.split("\n").slice(0, -1)), "listening")
+      const file = join(directory, "survey.core.json")
+      const quick = ["--collect", "2", "--settle", "0.5", "--poll", "0.2"]
+      const ran = yield* cli(["survey", String(first!["admin"]), ...quick, "-o", file])
+      assert.strictEqual(ran.code, 0, ran.err.join("\n"))
+      const { topology } = JSON.parse(readFileSync(file, "utf8")) as {
+        readonly topology: Record<string, { readonly isValidator: boolean }>
+      }
+      assert.deepStrictEqual(Object.values(topology).map(({ isValidator }) => isValidator), [true, true, true, true])
+      yield* running.interrupt
+    }), 30_000)
+
   it.live("OVM-19 with --admin each node answers its operator on a port of its own", () =>
     Effect.gen(function*() {
       const running = yield* child(["demo", "--dir", yield* folder, "--nodes", "10", "--tps", "0", "--admin", "--json"])

@@ -144,6 +144,7 @@ const startNode = Effect.fnUntraced(function*(options: {
     ...(port === 0 ? { listenPort: 0 } : { peerPort: port }),
     knownPeers: seed === undefined ? [] : [seed.key],
     expectedCloseTimeMillis: LEDGER_MILLIS,
+    survey: { isValidator: options.validators.includes(identity.nodeId) },
     host: Layer.succeed(OverlayHost, ledger.host),
     transport: layerWatched(identity.nodeId, hooks.frame)
   })).pipe(
