@@ -3,7 +3,11 @@ import { dial, type Link, makeNode } from "../ceiling.ts"
 import { millisNow } from "../harness.ts"
 import { bodiesOf } from "../workloads.ts"
 
+const ERROR_MSG = 0
 const SCP_MESSAGE = 11
+/** In the body of a frame: where the text of an ERROR_MSG begins, after sequence number, type, code and length. */
+const ERROR_TEXT = 24
+const MAC = 32
 /** Where the key of an SCP message's validator begins: after the message type and the type of the key. */
 const VALIDATOR = 8
 
@@ -14,8 +18,17 @@ let made = 0
 let repeating: ReadonlyArray<Uint8Array> = []
 let wanted = 0
 let onAll: () => void = () => undefined
+let onEnd: (why: Error) => void = () => undefined
 
-const count = (_: Uint8Array, type: number): void => {
+/** What the relay said at the end of a link. */
+let said = "nothing"
+
+const hear = (body: Uint8Array, type: number): void => {
+  if (type === ERROR_MSG) said = Buffer.from(body.subarray(ERROR_TEXT, -MAC)).toString()
+}
+
+const count = (body: Uint8Array, type: number): void => {
+  hear(body, type)
   if (type === SCP_MESSAGE && --wanted === 0) onAll()
 }
 
@@ -51,27 +64,36 @@ const fresh = (size: Size, count: number): Array<Uint8Array> => {
 
 /** Sends over one link, and waits until so many messages have come out at the others. */
 const sendAll = async (from: Link, bodies: ReadonlyArray<Uint8Array>, copies: number): Promise<void> => {
-  const all = new Promise<void>((resolve) => {
+  const all = new Promise<void>((resolve, reject) => {
     wanted = copies
     onAll = resolve
+    onEnd = reject
   })
-  await from.send(bodies, bodies.length)
+  await Promise.race([from.send(bodies, bodies.length), all])
   await all
+}
+
+/** A relay that ends a link has failed, and what is waited for does not come. */
+const join = async (port: number): Promise<Link> => {
+  const link = await dial(port, makeNode({ cacheKeys: true }), { credit: true })
+  link.onMessage = hear
+  link.socket.once("close", () => onEnd(new Error(`the relay ended a link (${said}), ${wanted} messages had not come`)))
+  return link
 }
 
 export const actor = {
   /** Connects a sender, and so many others, each a node of its own. */
   dial: async (port: number, links: number): Promise<void> => {
-    source = await dial(port, makeNode({ cacheKeys: true }), { credit: true })
+    source = await join(port)
     for (let i = 0; i < links; i++) {
-      const link = await dial(port, makeNode({ cacheKeys: true }), { credit: true })
+      const link = await join(port)
       link.onMessage = count
     }
   },
 
   /** Connects one more node, for `repeat`. It is told what the source sends, like the others. */
   dialEcho: async (port: number): Promise<void> => {
-    echo = await dial(port, makeNode({ cacheKeys: true }), { credit: true })
+    echo = await join(port)
   },
 
   /** Sends so many new messages from the source, and waits until all others have them. */
