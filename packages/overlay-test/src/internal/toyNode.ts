@@ -226,8 +226,9 @@ export class ToyNode {
       : message.txSetHashes.filter((hash) => !this.#txSets.touch(hash, slot)).map((hash) => hash.slice())
     if (quorumSets.length + txSets.length > 0) return { _tag: "hold", txSets, quorumSets }
     const pledge = Xdr.pledgeOf(message)
+    if (pledge === undefined) return { _tag: "discard" }
     const held = heldByAny.get([message.signature, message.statement], () => message.retain())
-    if (pledge === undefined || !this.#state.put(held, slot, id, undefined, true)) return { _tag: "discard" }
+    if (!this.#state.put(held, slot, id, undefined, true)) return { _tag: "discard" }
     if (slot > this.ledgerSeq) {
       const state = this.#slot(slot, now)
       if (id === this.options.identity.nodeId) state.remember(id, pledge)
