@@ -14,8 +14,10 @@
 import * as DropReason from "@stellar-overlay/overlay/DropReason"
 import * as Data from "effect/Data"
 
+/** The exit codes of all commands, by what they mean. */
 export const ExitCode = { Ok: 0, Failed: 1, Usage: 2, Unreachable: 3, Rejected: 4, Bug: 70, Interrupted: 130 } as const
 
+/** One of them. */
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
 
 /** Ends a command that has already said why. */

@@ -152,6 +152,7 @@ const toRows = (text: string): Option.Option<ReadonlySet<string>> => {
   return ids.length > 0 && ids.every((id) => rowIds.has(id)) ? Option.some(new Set(ids)) : Option.none()
 }
 
+/** `conformance`: attacks a node on this machine and says whether it held. */
 export const conformance = Command.make("conformance", {
   target: Target.addressFlag("target").pipe(
     Flag.withDescription("The node, on this machine: 127.0.0.1:PORT or [::1]:PORT")

@@ -8,6 +8,7 @@ import { red } from "../render/Line.ts"
 import { Screen } from "../render/Screen.ts"
 import { work } from "../work.ts"
 
+/** `crawl`: visits the nodes of a network, one after the other of those it hears of. */
 export const crawl = Command.make("crawl", flags, (parsed) => {
   const chosen = settings(parsed)
   if (!("problem" in chosen)) return work(run(chosen))

@@ -123,6 +123,7 @@ const run = Effect.fnUntraced(function*({ full, json, kind, source }: Options) {
   return ExitCode.Usage
 }, Effect.provide(NodeOverlayCrypto.layer))
 
+/** `decode`: shows messages from their XDR. */
 export const decode = Command.make("decode", {
   source: Argument.String("bytes").pipe(
     Argument.withDescription("Hexadecimal or base64; '-' or nothing reads standard input, where raw bytes will do too"),

@@ -16,6 +16,7 @@ const DEFAULT_TPS = 5
 /** Payments that one process can make and sign per second, with room to spare. */
 const MAX_TPS = 1000
 
+/** `demo`: a network of whole nodes on this machine that closes ledgers. */
 export const demo = Command.make("demo", {
   nodes: Flag.Int("nodes").pipe(
     Flag.withDescription(`How many nodes, 2 to ${MAX_NODES} (default: 5)`),

@@ -63,6 +63,7 @@ const run = Effect.fnUntraced(function*({ admin, config, db, flags, json }: Opti
   return worst(all.map(exitCode))
 })
 
+/** `doctor`: tries what a node needs and says what is missing. */
 export const doctor = Command.make("doctor", {
   ...nodeFlags,
   config: Flag.String("config").pipe(

@@ -26,6 +26,7 @@ const run = Effect.fnUntraced(function*(json: boolean) {
   return ExitCode.Ok
 }, Effect.provide(NodeOverlayCrypto.layer))
 
+/** `keygen`: makes the key of a node. */
 export const keygen = Command.make("keygen", {
   json: Flag.Boolean("json").pipe(Flag.withDescription("One JSON object"), Flag.withDefault(false))
 }, ({ json }) => work(run(json))).pipe(

@@ -65,6 +65,7 @@ const run = Effect.fnUntraced(function*(options: Client.Options) {
   })
 }, Effect.provide(NodeOverlayCrypto.layer))
 
+/** `mempool`: shows transactions as they are advertised. */
 export const mempool = Command.make("mempool", {
   ...Client.flags,
   json: Flag.Boolean("json").pipe(

@@ -15,6 +15,7 @@ import { work } from "../work.ts"
 const portFlag = (name: string) =>
   Flag.Int(name).pipe(Flag.filter((n) => n >= 0 && n <= 65535, () => "a port from 0 to 65535"))
 
+/** The flags of whatever runs a node from a configuration. */
 export const flags = {
   network: Flag.Literals("network", ["pubnet", "testnet", "standalone"]).pipe(
     Flag.withDescription("The network, with the addresses it is usually entered by (default: pubnet)"),
@@ -69,11 +70,13 @@ const valuesOf = (parsed: Parsed): Partial<Values> => {
   }
 }
 
+/** Where the configuration comes from that the flags name. */
 export const sourceOf = (parsed: Parsed): Source => ({
   network: Option.getOrUndefined(parsed.network),
   values: valuesOf(parsed)
 })
 
+/** `node`: runs a node that relays, until it is ended. */
 export const node = Command.make("node", {
   ...flags,
   config: Flag.String("config").pipe(

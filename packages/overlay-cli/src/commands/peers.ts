@@ -67,6 +67,7 @@ const run = Effect.fnUntraced(function*(target: PeerAddress, options: Target.Opt
   return ExitCode.Ok
 })
 
+/** `peers`: asks a node for the addresses it knows. */
 export const peers = Command.make("peers", {
   of: Target.addressFlag("of").pipe(Flag.withDescription("The node to ask; the port is 11625 when left out")),
   ...Target.flags,

@@ -138,6 +138,7 @@ const run = Effect.fnUntraced(function*(targets: ReadonlyArray<PeerAddress>, opt
   return ExitCode.worst(codes)
 })
 
+/** `ping`: shakes hands with a node and says who it is. */
 export const ping = Command.make("ping", {
   targets: Target.address("target").pipe(
     Argument.withDescription("Where to ask; the port is 11625 when left out"),

@@ -87,6 +87,7 @@ const run = Effect.fnUntraced(function*(path: string, seed: string, json: boolea
   return bad ? ExitCode.Rejected : ExitCode.Ok
 })
 
+/** `replay`: plays a recording of links again. */
 export const replay = Command.make("replay", {
   path: Argument.String("capture").pipe(Argument.withDescription("A file that --record has written")),
   seed: Flag.String("seed").pipe(

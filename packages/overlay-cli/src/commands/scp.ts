@@ -57,6 +57,7 @@ const run = Effect.fnUntraced(function*(options: Client.Options) {
   })
 })
 
+/** `scp`: shows what validators say, by slot. */
 export const scp = Command.make("scp", {
   ...Client.flags,
   json: Flag.Boolean("json").pipe(

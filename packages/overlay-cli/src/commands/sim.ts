@@ -173,6 +173,7 @@ const mutantsCommand = Command.make("mutants", {
     Command.withExamples([{ command: "stellar-overlay sim mutants --seeds 200" }])
   )
 
+/** `sim`: campaigns of simulated networks, and what to do with a seed that failed. */
 export const sim = Command.make("sim").pipe(
   Command.withDescription("Simulate whole networks with faults, deterministically: run, replay, shrink."),
   Command.withShortDescription("Simulated networks that break and heal"),

@@ -40,6 +40,7 @@ const start = Effect.fnUntraced(function*(options: Options) {
   return ExitCode.Usage as ExitCode
 })
 
+/** `survey`: has a node survey its network and keeps the result. */
 export const survey = Command.make("survey", {
   via: Argument.String("via").pipe(
     Argument.withMetavar("host:port"),

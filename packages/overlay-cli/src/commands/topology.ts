@@ -92,6 +92,7 @@ const run = Effect.fnUntraced(
   })
 )
 
+/** `topology`: draws a network from a survey or a crawl. */
 export const topology = Command.make("topology", {
   input: Argument.String("file").pipe(Argument.withMetavar("net.db")),
   output: Flag.String("output").pipe(

@@ -173,6 +173,7 @@ const messageJson = (message: StellarMessage, hashing: Hashing, now: number) => 
   ...toJson(message, hashing)
 })
 
+/** The types of messages to show. */
 export const typesFlag = Flag.String("types").pipe(
   Flag.withMetavar("scp,tx,…"),
   Flag.withDescription(`Only these types: ${Types.typeNames.join(", ")}, or stellar-core's names`),
@@ -191,6 +192,7 @@ export const typesFlag = Flag.String("types").pipe(
   Flag.optional
 )
 
+/** `watch`: follows the messages of a node. */
 export const watch = Command.make("watch", {
   ...Client.flags,
   target: Target.address("target").pipe(
